@@ -1,0 +1,255 @@
+"""Loading: file, `.env`, environment and command line into one frozen `Settings`. Writes only missing defaults.
+
+Precedence: command line > environment > `.env` > file > default. `.env` may only be stricter than an engaged
+lock, which the latches see to: false never releases one.
+"""
+
+import hashlib
+import os
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from dotenv import dotenv_values
+
+from desk.base import clock, ids
+from desk.base.errors import ConfigError
+from desk.base.paths import CHECKOUT, Home
+from desk.config import env
+from desk.config.mode import Mode, Switches, VenueEnv, read_mode, read_switches, read_venue_env
+from desk.config.schema import DRAWDOWN_KILL_FRAC_MAX, Config, Job, Profile, Venue
+from desk.config.secrets import Keys, keys_of
+
+FILE_NAME = "sanad.toml"
+FILE_BYTES_MAX = 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a door knows before it looks at state: where, which mode, which numbers, and where each came from."""
+
+    home: Home
+    mode: Mode
+    venue_env: VenueEnv
+    switches: Switches
+    config: Config
+    environment: Mapping[str, str]
+    sources: Mapping[str, str]  # "section.key" -> environment name, file or default
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The venues this account trades, in order."""
+        return self.config.system.venues
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The universe, as the exchanges write symbols."""
+        return self.config.system.universe_symbols
+
+    @property
+    def profile(self) -> Profile:
+        """The values of the chosen profile (empty for one that the file does not define)."""
+        return self.config.profiles.get(self.config.system.profile, Profile())
+
+    @property
+    def instance(self) -> str:
+        """The account instance (design 3): configured, else derived from mode, venues and key fingerprints."""
+        marks = tuple(self.keys(venue).mark for venue in self.venues)
+        return ids.instance_id(self.config.system.instance_id, self.mode, self.venues, marks)
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 over the effective configuration, 16 hex digits."""
+        raw = msgspec.json.encode(self.config, order="deterministic")
+        return hashlib.sha256(raw).hexdigest()[:16]
+
+    def keys(self, venue: str) -> Keys:
+        """The venue's key pair, possibly empty."""
+        return keys_of(venue, self.environment)
+
+    def rest_url(self, venue: str) -> str:
+        """The venue's REST base URL for this VENUE_ENV and mode.
+
+        Raises:
+            ConfigError: none configured, or one that may not be used here (a LIVE mainnet URL must be the venue's
+                own https host; a plain http URL must be loopback).
+        """
+        return _rest_url(self, venue)
+
+
+def load(home: Home, overrides: Mapping[tuple[str, str], env.Value] | None = None) -> Settings:
+    """Read everything and check it.
+
+    Args:
+        overrides: (section, key) -> value from the command line.
+
+    Raises:
+        ConfigError: one line naming what is wrong, where, and what to do.
+    """
+    ensure_defaults(home)
+    environment = read_environment(home)
+    mode = read_mode(environment)
+    raw = _read_file(home.config / FILE_NAME)
+    sources = {f"{section}.{key}": FILE_NAME for section, body in raw.items() for key in body}
+    for (section, key), (value, name) in env.overrides(environment).items():
+        raw.setdefault(section, {})[key] = value
+        sources[f"{section}.{key}"] = name
+    for (section, key), value in (overrides or {}).items():
+        raw.setdefault(section, {})[key] = value
+        sources[f"{section}.{key}"] = "command line"
+    config = convert(raw, str(home.config / FILE_NAME), sources)
+    return Settings(
+        home, mode, read_venue_env(environment), read_switches(environment, mode), config, environment, sources
+    )
+
+
+def read_environment(home: Home) -> dict[str, str]:
+    """`.env` of the home (or of the checkout when the home has none) under the process environment.
+
+    Raises:
+        ConfigError: `.env` cannot be read.
+    """
+    path = next((p for p in (home.root / ".env", CHECKOUT / ".env") if p.is_file()), None)
+    values: dict[str, str] = {}
+    if path is not None:
+        try:
+            values = {k: v for k, v in dotenv_values(path, interpolate=False).items() if v is not None}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"cannot be read ({type(error).__name__})", str(path), "check its mode and text"
+            ) from None
+    return values | dict(os.environ)
+
+
+def ensure_defaults(home: Home) -> None:
+    """Copy the checkout's default configuration into a home that has none."""
+    target = home.config / FILE_NAME
+    source = CHECKOUT / "config" / FILE_NAME
+    if target.exists() or not source.exists():
+        return
+    home.ensure()
+    temporary = target.with_name(f"{FILE_NAME}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(f"cannot be created ({error.strerror})", str(target), "check SANAD_HOME") from None
+
+
+def convert(raw: dict[str, Any], where: str, sources: Mapping[str, str]) -> Config:
+    """The raw tables as a typed, range-checked Config.
+
+    Raises:
+        ConfigError: unknown key, wrong type, or out of range.
+    """
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        path = message.partition("`$.")[2].rstrip("`").partition("`")[0]
+        origin = sources.get(path, where)
+        raise ConfigError(message, where if origin == FILE_NAME else origin, "correct or remove that key") from None
+    for section in msgspec.structs.fields(Config):
+        body = getattr(config, section.name)
+        if isinstance(body, msgspec.Struct):
+            _check_ranges(section.name, body, sources, where)
+    _check_whole(config, where)
+    return config
+
+
+def _check_ranges(section: str, body: msgspec.Struct, sources: Mapping[str, str], where: str) -> None:
+    for field in msgspec.structs.fields(body):
+        value = getattr(body, field.name)
+        if isinstance(value, msgspec.Struct):
+            _check_ranges(f"{section}.{field.name}", value, sources, where)
+        if not isinstance(value, Decimal):
+            continue
+        top = Decimal(1) if field.name.endswith("_frac") else Decimal("1e12")
+        if not value.is_finite() or not 0 <= value <= top:
+            origin = sources.get(f"{section}.{field.name}", FILE_NAME)
+            raise ConfigError(
+                f"{section}.{field.name} = {value} is outside 0 to {top}",
+                where if origin == FILE_NAME else origin,
+                "fractions are 0 to 1, never percent",
+            )
+
+
+def _check_whole(config: Config, where: str) -> None:
+    problems = (
+        (config.capital.drawdown_kill_frac > DRAWDOWN_KILL_FRAC_MAX, "capital.drawdown_kill_frac is above 0.20"),
+        (
+            config.capital.drawdown_no_entries_frac > config.capital.drawdown_kill_frac,
+            "capital.drawdown_no_entries_frac is above drawdown_kill_frac",
+        ),
+        (config.strategies.sma_cross.fast >= config.strategies.sma_cross.slow, "strategies.sma_cross: fast >= slow"),
+        (not config.system.venues, "system.venues is empty"),
+        (len(set(config.system.venues)) != len(config.system.venues), "system.venues names a venue twice"),
+        (not config.system.universe_symbols, "system.universe_symbols is empty"),
+        (config.entries.order_ttl_s == 0, "entries.order_ttl_s is 0"),
+        (not 0 < config.exits.default_stop_frac < 1, "exits.default_stop_frac is not between 0 and 1"),
+        (config.market_data.bar_interval_s == 0, "market_data.bar_interval_s is 0"),
+        (config.clock.recv_window_ms == 0 or config.clock.recv_window_ms > 60_000, "clock.recv_window_ms not 1-60000"),
+        (config.transport.read_timeout_s > config.transport.read_timeout_max_s, "transport.read_timeout_s above max"),
+    )
+    for wrong, text in problems:
+        if wrong:
+            raise ConfigError(text, where, "see the comment beside the key")
+    unknown = [venue for venue in config.system.venues if venue not in config.venues]
+    if unknown:
+        known = ", ".join(sorted(config.venues))
+        raise ConfigError(f"unknown venue {unknown[0]!r}", "VENUES", f"known venues: {known}")
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ConfigError(f"is larger than {FILE_BYTES_MAX} bytes", str(path), "this is no configuration file")
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
+    except FileNotFoundError:
+        raise ConfigError("is missing", str(path), "copy it from the checkout's config folder") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", str(path), "check its permissions") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"is not TOML ({error})", str(path), "correct that line") from None
+
+
+def _rest_url(settings: Settings, venue: str) -> str:
+    name = venue.upper() + "_REST_URL"
+    known = settings.config.venues.get(venue, Venue())
+    named = settings.environment.get(name, "").strip().rstrip("/")
+    if (
+        named
+        and _is_loopback(named, name)
+        and not (settings.mode is Mode.LIVE and settings.venue_env is VenueEnv.MAINNET)
+    ):
+        return named
+    official = known.rest_url_mainnet if settings.venue_env is VenueEnv.MAINNET else known.rest_url_testnet
+    if settings.venue_env is VenueEnv.SIM:
+        raise ConfigError("no loopback URL for VENUE_ENV=sim", name, "set it to the simulator's rest_url")
+    if named and urlsplit(named)[:2] != urlsplit(official)[:2]:
+        raise ConfigError("is not the venue's own https host", name, f"unset it, or use {official or 'the simulator'}")
+    if not official:
+        raise ConfigError(f"{venue} has no {settings.venue_env} address", name, "use mainnet or the simulator")
+    return official
+
+
+def _is_loopback(url: str, name: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises on a port that is no number
+    except ValueError:
+        raise ConfigError("is not a URL", name, "use http://127.0.0.1:PORT or the venue's https host") from None
+    return parts.hostname in clock.LOOPBACK_HOSTS and parts.scheme in {"http", "https"}
+
+
+def job_of(config: Config, door: str) -> Job | None:
+    """The schedule row of a door, None when it is not scheduled or disabled."""
+    job = config.schedule.get(door)
+    return job if job is not None and job.enabled else None

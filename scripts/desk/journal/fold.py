@@ -1,0 +1,75 @@
+"""Folding: events into state, one pure total function per event. Owns the APPLY table; opens nothing.
+
+Total means: no event of a valid chain can make it raise. What the table of intents does not know leaves the intent
+quarantined; a fill for an order nobody wrote down moves balances only when it was adopted, never a position.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from desk.base import clock
+from desk.journal import fold_orders, fold_risk
+from desk.journal.chain import Line
+from desk.journal.events import Event
+from desk.journal.state import Fold
+
+Apply = Callable[[Fold, Line, int], None]  # (state, event, its time in ms)
+
+APPLY: Final[dict[str, Apply]] = {
+    Event.GENESIS: fold_risk.genesis,
+    Event.INTENT_CREATED: fold_orders.created,
+    Event.INTENT_SENT_UNKNOWN: fold_orders.sent,
+    Event.INTENT_CONFIRMED: fold_orders.confirmed,
+    Event.INTENT_NOT_FOUND: fold_orders.ended,
+    Event.INTENT_FAILED_TERMINAL: fold_orders.ended,
+    Event.INTENT_NOT_SENT: fold_orders.ended,
+    Event.INTENT_DENIED: fold_orders.ended,
+    Event.INTENT_LOOKED: fold_orders.looked,
+    Event.INTENT_ANOMALY: fold_orders.anomaly,
+    Event.INTENT_ANOMALY_CLEARED: fold_orders.anomaly_cleared,
+    Event.CANCEL_REQUESTED: fold_orders.cancel_requested,
+    Event.FILL: fold_orders.fill,
+    Event.EXIT_PLANNED: fold_orders.exit_planned,
+    Event.PROTECTION_SWAP: fold_orders.swap_started,
+    Event.PROTECTION_SWAPPED: fold_orders.swap_ended,
+    Event.UNPROTECTED: fold_orders.unprotected,
+    Event.POSITION_DUST: fold_orders.dust,
+    Event.SYMBOL_QUARANTINED: fold_orders.symbol_quarantined,
+    Event.INITIAL_CAPITAL: fold_risk.initial_capital,
+    Event.BALANCE_ADJUSTED: fold_risk.balance_adjusted,
+    Event.CAPITAL_MARKED: fold_risk.capital_marked,
+    Event.DAY_CLOSED: fold_risk.day_closed,
+    Event.PEAK_REBASED: fold_risk.peak_rebased,
+    Event.KILL_SWITCH_ACTIVATED: fold_risk.kill_activated,
+    Event.KILL_SWITCH_DEACTIVATED: fold_risk.kill_deactivated,
+    Event.PAUSE_RAISED: fold_risk.pause_raised,
+    Event.PAUSE_RELEASED: fold_risk.pause_released,
+    Event.SYSTEM_MODE_CHANGED: fold_risk.system_mode_changed,
+    Event.HEALTH_CHANGED: fold_risk.health_changed,
+    Event.BREAKER_CHANGED: fold_risk.breaker_changed,
+    Event.ALERT_RAISED: fold_risk.alert_raised,
+    Event.ALERT_CLEARED: fold_risk.alert_cleared,
+    Event.DECISION_PROPOSED: fold_risk.decision_proposed,
+    Event.TRADE_REJECTED: fold_risk.trade_rejected,
+    Event.SIGNAL_DONE: fold_risk.signal_done,
+    Event.SIGNAL_REJECTED: fold_risk.signal_done,
+    Event.RUN_ENDED: fold_risk.run_ended,
+    Event.JOURNAL_RESEALED: fold_risk.resealed,
+    Event.RECONCILE_DONE: fold_risk.reconcile_done,
+}
+
+
+def apply(state: Fold, line: Line, start: int, end: int) -> None:
+    """Fold one event in place; `start` and `end` are the line's byte offsets in its segment."""
+    function = APPLY.get(line.event)
+    at_ms = clock.parse_iso(line.ts)
+    portfolio = state.portfolio
+    if line.run_id and line.script:
+        fold_risk.note_run(portfolio, line, at_ms)
+    if function is not None:
+        function(state, line, at_ms)
+    for part in (state.intents, state.positions, portfolio):
+        part.applied_seq, part.applied_hash = line.seq, line.hash
+    portfolio.applied_line, portfolio.applied_offset = start, end
+    if line.event in {Event.GENESIS, Event.JOURNAL_OPENED, Event.JOURNAL_RESEALED}:
+        portfolio.applied_segment = line.seq

@@ -1,0 +1,1 @@
+"""Runtime: what every door does around its job: bootstrap, tick, logs."""

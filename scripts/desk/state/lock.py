@@ -1,0 +1,86 @@
+"""Locks between processes, in one order. Owns the ranks and asserts them; writes only lock files.
+
+Order (design 3): order lease > control-file lock > journal lock > projection or observation lock; one lock of
+a rank at most, each wait bounded. Taking them in any other order is a bug and raises at once, so that a
+deadlock cannot hide until two processes meet.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from desk.base.errors import InvariantError, LockBusy, StateError
+from desk.base.paths import Home
+
+WAIT_S_MAX: Final = 2.0
+POLL_S: Final = 0.003
+
+
+class Rank(IntEnum):
+    """Lower is taken first."""
+
+    ORDER_LEASE = 1
+    CONTROL = 2
+    JOURNAL = 3
+    DATA = 4
+
+
+class _Held(threading.local):
+    """Ranks this thread holds, in the order taken."""
+
+    def __init__(self) -> None:
+        self.ranks: list[Rank] = []
+
+
+_held = _Held()
+
+
+def held(rank: Rank) -> bool:
+    """True when this thread holds a lock of that rank."""
+    return rank in _held.ranks
+
+
+@contextmanager
+def hold(home: Home, name: str, rank: Rank, wait_s: float = WAIT_S_MAX) -> Iterator[None]:
+    """Hold the sidecar lock `state/.locks/<name>.lock`.
+
+    Args:
+        wait_s: how long to wait for another process; 0 = do not wait.
+
+    Raises:
+        LockBusy: another process kept it longer than that.
+        InvariantError: a lock of the same or a later rank is already held by this thread.
+        StateError: the lock file cannot be made.
+    """
+    if _held.ranks and max(_held.ranks) >= rank:
+        raise InvariantError(f"lock order: {name} ({rank.name}) after {[r.name for r in _held.ranks]}")
+    path = _path(home, name)
+    lock = FileLock(path, timeout=wait_s, poll_interval=POLL_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockBusy(f"held by another process for {wait_s:g} s", path.name, "wait for it to finish") from None
+    except OSError as error:
+        raise StateError(
+            f"cannot be locked ({error.strerror})", path.name, "check the state folder's permissions"
+        ) from None
+    _held.ranks.append(rank)
+    try:
+        yield
+    finally:
+        _held.ranks.remove(rank)
+        lock.release()
+
+
+def _path(home: Home, name: str) -> Path:
+    path = home.locks / f"{name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot be made ({error.strerror})", str(path.parent), "check its permissions") from None
+    return path

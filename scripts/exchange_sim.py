@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Run an exchange in a box on 127.0.0.1 (Binance or MEXC REST), to trade and rehearse on without an exchange.
+
+The first line on standard output is JSON: rest_url, admin_url, venue, symbols, now_ms. SIGTERM or Ctrl-C ends it with
+exit 0; a bad argument or file is one line on standard error and exit 2.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import NoReturn
+
+from lab.sim.build import SimConfig, build, parse_start
+from lab.sim.clock import TimeMode
+from lab.sim.rejections import SimConfigError
+from lab.sim.wire import SimServer
+
+EPILOG = """admin: GET /sim/books /sim/ledger /sim/requests /sim/clock /sim/faults; POST /sim/advance {"ms": N};
+POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
+A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
+frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports a bad argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SimConfigError(f"{message}; see --help")
+
+
+def parse(arguments: list[str]) -> tuple[SimConfig, int]:
+    """(configuration, port) from the command line."""
+    parser = OneLineParser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--venue", default="binance", help="binance or mexc")
+    add("--port", type=int, default=0, help="0 = any free port")
+    add("--symbol", action="append", default=[], metavar="S", help="repeat for several")
+    add("--market", action="append", default=[], type=Path, metavar="FILE",
+        help="open_time_ms,open,high,low,close,volume as .csv.gz, paired with --symbol in order; without: seeded; "
+        "after its last bar the price stands still")  # fmt: skip
+    add("--start", help="ISO time inside the market file (default: 1000 bars into it)")
+    add("--seed", type=int, default=1)
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument("--speed", type=float, help="virtual time runs X times real time")
+    speed.add_argument("--step", action="store_true", help="time stands still until POST /sim/advance")
+    add("--api-key", default="simkey")
+    add("--api-secret", default="simsecret")
+    add("--ed25519-public", type=Path, metavar="PEM", help="public key that signs instead of the secret")
+    add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
+    add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
+    add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10)")
+    given = parser.parse_args(arguments)
+    mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
+    config = SimConfig(
+        venue=given.venue, symbols=tuple(given.symbol), markets=tuple(given.market), seed=given.seed, mode=mode,
+        start_ms=parse_start(given.start) if given.start else None, api_key=given.api_key, scenario=given.scenario,
+        api_secret=given.api_secret, ed25519_public=given.ed25519_public, fee_bps=number("--fee-bps", given.fee_bps),
+        speed=1.0 if given.speed is None else given.speed, balances=dict(balance(text) for text in given.balance),
+    )  # fmt: skip
+    return config, given.port
+
+
+def number(name: str, text: str) -> Decimal:
+    """A decimal argument."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise SimConfigError(f"{name} {text}: not a number") from None
+
+
+def balance(text: str) -> tuple[str, Decimal]:
+    """ASSET=N."""
+    asset, equals, amount = text.partition("=")
+    if not asset or not equals:
+        raise SimConfigError(f"--balance {text}: write it like USDT=10000")
+    return asset, number(f"--balance {asset}", amount)
+
+
+async def serve(config: SimConfig, port: int) -> None:
+    """Run until a signal arrives."""
+    server = SimServer(*build(config))
+    stop = asyncio.Event()
+    for number_of_signal in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number_of_signal, stop.set)
+    try:
+        await server.start(port)
+    except (OSError, OverflowError) as error:
+        raise SimConfigError(f"--port {port}: cannot listen ({error}); choose another or 0") from None
+    print(json.dumps(server.hello()), flush=True)
+    await stop.wait()
+    await server.stop()
+
+
+def main() -> int:
+    """Door: 0 after a signal, 2 on a bad argument or file."""
+    try:
+        asyncio.run(serve(*parse(sys.argv[1:])))
+    except SimConfigError as error:
+        print(f"exchange_sim: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The laboratory: exchange simulator, replay, reports. Heavy imports live here; nothing in `desk` imports it."""

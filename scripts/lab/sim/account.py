@@ -1,0 +1,64 @@
+"""The one account: free and locked balances, fees paid, and the market as counterparty.
+
+Law, asserted after every change: own free + own locked + fees + market = initial, per asset; own is never negative.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lab.sim.decimals import ZERO
+
+
+@dataclass(slots=True)
+class Balance:
+    """Amounts of one asset."""
+
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+
+
+class Account:
+    """Balances and the ledger that proves them."""
+
+    def __init__(self, initial: dict[str, Decimal]) -> None:
+        self.initial = dict(initial)
+        self.balances = {asset: Balance(amount) for asset, amount in initial.items()}
+        self.fees = dict.fromkeys(initial, ZERO)
+        self.market = dict.fromkeys(initial, ZERO)
+        self.update_ms = 0
+
+    def free(self, asset: str) -> Decimal:
+        """Amount that may be locked or spent."""
+        return self.balances[asset].free
+
+    def lock(self, asset: str, amount: Decimal) -> None:
+        """Move free to locked; the caller has checked that it is there."""
+        balance = self.balances[asset]
+        balance.free -= amount
+        balance.locked += amount
+        self._check(asset)
+
+    def unlock(self, asset: str, amount: Decimal) -> None:
+        """Move locked back to free."""
+        self.lock(asset, -amount)
+
+    def pay(self, asset: str, from_locked: Decimal, from_free: Decimal) -> None:
+        """Give to the market."""
+        balance = self.balances[asset]
+        balance.locked -= from_locked
+        balance.free -= from_free
+        self.market[asset] += from_locked + from_free
+        self._check(asset)
+
+    def receive(self, asset: str, gross: Decimal, fee: Decimal) -> None:
+        """Take from the market; the exchange keeps `fee` of it."""
+        self.balances[asset].free += gross - fee
+        self.fees[asset] += fee
+        self.market[asset] -= gross
+        self._check(asset)
+
+    def _check(self, asset: str) -> None:
+        balance = self.balances[asset]
+        assert balance.free >= 0 and balance.locked >= 0, f"{asset} went negative: {balance}"
+        total = balance.free + balance.locked + self.fees[asset] + self.market[asset]
+        assert total == self.initial[asset], f"{asset} is not conserved: {total} != {self.initial[asset]}"

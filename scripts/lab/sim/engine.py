@@ -1,0 +1,230 @@
+"""The matching engine: accepts, fills, triggers, cancels. One per simulator; the only writer of orders and balances.
+
+Takers walk the ladder level by level. Resting orders fill at their price only when the path trades through it, at
+most MAKER_SHARE of the running bar's volume per symbol. What happens while time moves is found by `timeline`.
+Own resting orders never meet own takers (no self trade).
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from lab.sim.account import Account
+from lab.sim.decimals import ZERO, down8, up8
+from lab.sim.filters import check_filters, fillable_floor
+from lab.sim.funds import crosses, lock_needed, matching, paid_asset, quote_to_base, stop_hit
+from lab.sim.ladder import Level
+from lab.sim.market import Market
+from lab.sim.orders import STOP_TYPES, Modifiers, Order, OrderRequest, Status, Trade
+from lab.sim.path import NO_BAR
+from lab.sim.rejections import Reason, Rejection
+from lab.sim.symbols import SymbolRules
+
+MAKER_SHARE = Decimal("0.25")
+NO_MODIFIERS = Modifiers()
+
+
+class Engine:
+    """Orders, trades and balances of the one account."""
+
+    def __init__(self, markets: dict[str, Market], account: Account, maker_fee: Decimal, taker_fee: Decimal) -> None:
+        self.markets = markets
+        self.account = account
+        self.maker_fee = maker_fee
+        self.taker_fee = taker_fee
+        self.orders: list[Order] = []
+        self.trades: list[Trade] = []
+        self._open: dict[int, Order] = {}
+        self._maker_left: dict[str, tuple[int, Decimal]] = {}
+
+    # -- questions -------------------------------------------------------------------------------------------------
+
+    def open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Open orders in order of arrival."""
+        return [order for order in self._open.values() if symbol in (None, order.request.symbol)]
+
+    def find(self, symbol: str, order_id: int | None, client_id: str | None) -> Order | None:
+        """The order with this id, or the newest with this client id; both must fit when both are given."""
+        for order in reversed(self.orders):
+            fits = order.request.symbol == symbol and order_id in (None, order.id)
+            if fits and client_id in (None, order.request.client_id):
+                return order
+        return None
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def check(self, request: OrderRequest, now_ms: int, rules: SymbolRules, modifiers: Modifiers) -> Decimal:
+        """Judge a request without changing anything; returns the amount it would lock.
+
+        Raises:
+            Rejection: any reason of the engine.
+        """
+        market = self.markets[request.symbol]
+        check_filters(rules, request, market.average(now_ms), self.open_orders(request.symbol))
+        if any(order.request.client_id == request.client_id for order in self._open.values()):
+            raise Rejection(Reason.DUPLICATE)
+        if request.type in STOP_TYPES and stop_hit(request, market.path.price_at(now_ms)):
+            raise Rejection(Reason.WOULD_TRIGGER)
+        if request.type == "LIMIT_MAKER" and crosses(market, request, now_ms):
+            raise Rejection(Reason.WOULD_TAKE)
+        amount = ZERO if modifiers.empty_book and request.type == "MARKET" else lock_needed(market, request, now_ms)
+        if amount > self.account.free(paid_asset(self._rules(request), request.side)):
+            raise Rejection(Reason.INSUFFICIENT_BALANCE, request.side)
+        return amount
+
+    def place(
+        self, request: OrderRequest, now_ms: int, rules: SymbolRules, modifiers: Modifiers = NO_MODIFIERS
+    ) -> Order:
+        """Accept an order, lock its funds and let it take what it can at once.
+
+        Raises:
+            Rejection: refused, nothing changed.
+        """
+        amount = self.check(request, now_ms, rules, modifiers)
+        order = Order(len(self.orders) + 1, request, request.quantity, now_ms, now_ms)
+        order.eligible_ms = now_ms + modifiers.fill_delay_ms
+        order.hidden_until_ms = now_ms + modifiers.listing_delay_ms
+        if request.quote_quantity:
+            order.orig_qty = quote_to_base(self.markets[request.symbol], request, now_ms)
+        if modifiers.fill_fraction is not None:
+            order.fill_cap = fillable_floor(order.orig_qty * modifiers.fill_fraction, rules.step)
+        self.account.lock(paid_asset(self._rules(request), request.side), amount)
+        order.lock = amount
+        self.orders.append(order)
+        self._open[order.id] = order
+        if request.type in STOP_TYPES:
+            order.working = False
+        elif modifiers.empty_book and request.type == "MARKET":
+            self._finish(order, Status.EXPIRED, now_ms)
+        elif not modifiers.fill_delay_ms:
+            self.activate(order, now_ms)
+        else:
+            order.working_ms = now_ms
+        return order
+
+    def cancel(self, order: Order, now_ms: int, restriction: str | None = None) -> Order:
+        """Cancel an open order and free its funds; `restriction` as Binance's cancelRestrictions.
+
+        Raises:
+            Rejection: UNKNOWN_ORDER when it is not open, CANCEL_RESTRICTED.
+        """
+        if not order.is_open:
+            raise Rejection(Reason.UNKNOWN_ORDER)
+        wanted = {"ONLY_NEW": Status.NEW, "ONLY_PARTIALLY_FILLED": Status.PARTIALLY_FILLED}.get(restriction or "")
+        if wanted and order.status is not wanted:
+            raise Rejection(Reason.CANCEL_RESTRICTED)
+        self._finish(order, Status.CANCELED, now_ms)
+        return order
+
+    def lift_caps(self) -> None:
+        """Forget every partial_fill cap: capped orders may go on filling."""
+        for order in self._open.values():
+            order.fill_cap = None
+
+    # -- events of the timeline ------------------------------------------------------------------------------------
+
+    def activate(self, order: Order, now_ms: int) -> None:
+        """The order starts working: it takes what it may, then rests, is filled, or expires."""
+        order.working = True
+        order.working_ms = now_ms
+        request = order.request
+        if request.time_in_force == "FOK" and not self._fills_whole(order, now_ms):
+            self._finish(order, Status.EXPIRED, now_ms)
+            return
+        if request.type != "LIMIT_MAKER":
+            self._take(order, now_ms)
+        rests = order.is_limit and request.time_in_force == "GTC"
+        if order.is_open and not rests:
+            self._finish(order, Status.EXPIRED, now_ms)
+
+    def fill_resting(self, order: Order, bar: int, now_ms: int) -> None:
+        """The path trades through a resting order: fill it at its price from the bar's maker volume."""
+        step = self.markets[order.request.symbol].rules.step
+        left = self._maker_budget(order.request.symbol, bar)
+        qty = fillable_floor(min(order.fillable, left), step)
+        if qty > 0:
+            self._maker_left[order.request.symbol] = (bar, left - qty)
+            self._settle(order, order.request.price, qty, now_ms, is_maker=True)
+        if order.is_open:
+            order.blocked_bar = bar
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _maker_budget(self, symbol: str, bar: int) -> Decimal:
+        known = self._maker_left.get(symbol)
+        if known and known[0] == bar:
+            return known[1]
+        return ZERO if bar == NO_BAR else self.markets[symbol].path.bars.bar(bar).volume * MAKER_SHARE
+
+    def _fills_whole(self, order: Order, now_ms: int) -> bool:
+        available = sum(
+            (level.qty for level in matching(self.markets[order.request.symbol], order.request, now_ms)), ZERO
+        )
+        return order.fillable == order.remaining <= available
+
+    def _take(self, order: Order, now_ms: int) -> None:
+        market = self.markets[order.request.symbol]
+        for level in list(self._levels_for(order, now_ms)):
+            qty = min(order.fillable, level.qty)
+            if order.request.side == "BUY":
+                qty = min(qty, fillable_floor(self._spendable(order) / level.price, market.rules.step))
+            if qty <= 0:
+                return
+            market.ladder.eat(order.request.side, level, qty, now_ms)
+            self._settle(order, level.price, qty, now_ms, is_maker=False)
+
+    def _levels_for(self, order: Order, now_ms: int) -> Iterable[Level]:
+        wanted = order.fillable
+        for level in matching(self.markets[order.request.symbol], order.request, now_ms):
+            if wanted <= 0:
+                return
+            yield level
+            wanted -= level.qty
+
+    def _spendable(self, order: Order) -> Decimal:
+        bounded = order.is_limit or order.request.quote_quantity
+        return (
+            order.lock
+            if bounded
+            else order.lock + self.account.free(paid_asset(self._rules(order.request), order.request.side))
+        )
+
+    def _settle(self, order: Order, price: Decimal, qty: Decimal, now_ms: int, *, is_maker: bool) -> None:
+        rules = self.markets[order.request.symbol].rules
+        cost = down8(price * qty)
+        rate = self.maker_fee if is_maker else self.taker_fee
+        if order.request.side == "BUY":
+            paid, paid_asset, got, got_asset = cost, rules.quote, qty, rules.base
+        else:
+            paid, paid_asset, got, got_asset = qty, rules.base, cost, rules.quote
+        from_lock = min(paid, order.lock)
+        self.account.pay(paid_asset, from_lock, paid - from_lock)
+        order.lock -= from_lock
+        fee = down8(got * rate)
+        self.account.receive(got_asset, got, fee)
+        order.executed += qty
+        order.quote_filled += cost
+        assert order.executed <= order.orig_qty
+        trade = Trade(len(self.trades) + 1, order.id, order.request.client_id, rules.symbol, order.request.side, price,
+                      qty, cost, fee, got_asset, now_ms, is_maker)  # fmt: skip
+        self.trades.append(trade)
+        order.trades.append(trade)
+        self.account.update_ms = order.update_ms = now_ms
+        order.status = Status.PARTIALLY_FILLED
+        if order.remaining == 0:
+            self._finish(order, Status.FILLED, now_ms)
+        elif order.is_limit and order.request.side == "BUY":
+            self._release(order, order.lock - min(order.lock, up8(order.request.price * order.remaining)))
+
+    def _finish(self, order: Order, status: Status, now_ms: int) -> None:
+        self._release(order, order.lock)
+        order.status = status
+        self.account.update_ms = order.update_ms = now_ms
+        del self._open[order.id]
+
+    def _release(self, order: Order, amount: Decimal) -> None:
+        if amount:
+            self.account.unlock(paid_asset(self._rules(order.request), order.request.side), amount)
+            order.lock -= amount
+
+    def _rules(self, request: OrderRequest) -> SymbolRules:
+        return self.markets[request.symbol].rules

@@ -1,0 +1,102 @@
+"""What happens to open orders while time moves: finds the next event on each path and lets the engine act on it.
+
+Events of all symbols are processed in time order; ties by symbol, then by order. Owns no state of its own.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from lab.sim.engine import Engine
+from lab.sim.funds import stop_hit
+from lab.sim.orders import Order
+from lab.sim.path import PricePath, Segment, price_on
+
+
+class Event(NamedTuple):
+    """An order wakes up, triggers (`kind` activate) or is traded through (`kind` fill) at `ms`."""
+
+    ms: int
+    order_id: int
+    kind: str
+    order: Order
+    bar: int
+
+
+def run_until(engine: Engine, from_ms: int, to_ms: int) -> None:
+    """Process every event in (from_ms, to_ms]."""
+    cursors = dict.fromkeys(engine.markets, from_ms)
+    pending = {symbol: _next_event(engine, symbol, from_ms, to_ms) for symbol in engine.markets}
+    while True:
+        due = [(event.ms, place, symbol) for place, (symbol, event) in enumerate(pending.items()) if event]
+        if not due:
+            return
+        symbol = min(due)[2]
+        event = pending[symbol]
+        assert event is not None and event.ms >= cursors[symbol]
+        if event.kind == "fill":
+            engine.fill_resting(event.order, event.bar, event.ms)
+        else:
+            engine.activate(event.order, event.ms)
+        cursors[symbol] = event.ms
+        pending[symbol] = _next_event(engine, symbol, event.ms - 1, to_ms)
+
+
+def _next_event(engine: Engine, symbol: str, after_ms: int, to_ms: int) -> Event | None:
+    orders = engine.open_orders(symbol)
+    if not orders:
+        return None
+    best: Event | None = None
+    path = engine.markets[symbol].path
+    for segment in path.segments(after_ms + 1, to_ms):
+        window = (max(segment.start_ms, after_ms + 1), min(segment.last_ms, to_ms))
+        for event in _events_on(segment, window, path, orders):
+            best = event if best is None or event < best else best
+        if best is not None:
+            return best
+    return None
+
+
+def _events_on(segment: Segment, window: tuple[int, int], path: PricePath, orders: Iterable[Order]) -> list[Event]:
+    found = []
+    ends = (price_on(segment, window[0], path.tick), price_on(segment, window[1], path.tick))
+    for order in orders:
+        condition, kind = _waits_for(order, segment.bar)
+        if condition is None:
+            continue
+        first, last = max(window[0], order.eligible_ms), window[1]
+        if first > last:
+            continue
+        if first == order.eligible_ms and first > order.time_ms and kind == "wake":
+            found.append(Event(first, order.id, kind, order, segment.bar))
+        elif condition(ends[0]) or condition(ends[1]):
+            ms = _first_ms(segment, first, last, path.tick, condition)
+            if ms is not None:
+                found.append(Event(ms, order.id, kind, order, segment.bar))
+    return found
+
+
+def _waits_for(order: Order, bar: int) -> tuple[Callable[[Decimal], bool] | None, str]:
+    request = order.request
+    if not order.working:
+        return (lambda price: stop_hit(request, price)), "activate"
+    if order.eligible_ms > order.time_ms and order.working_ms < order.eligible_ms:
+        return (lambda price: False), "wake"
+    if order.blocked_bar == bar or order.fillable <= 0:
+        return None, ""
+    if request.side == "BUY":
+        return (lambda price: price < request.price), "fill"
+    return (lambda price: price > request.price), "fill"
+
+
+def _first_ms(segment: Segment, first: int, last: int, tick: Decimal, holds: Callable[[Decimal], bool]) -> int | None:
+    """First ms in [first, last] where a condition holds; prices on a segment are monotone, so bisection finds it."""
+    if holds(price_on(segment, first, tick)):
+        return first
+    if not holds(price_on(segment, last, tick)):
+        return None
+    low, high = first, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(price_on(segment, middle, tick)) else (middle, high)
+    return high

@@ -1,0 +1,79 @@
+"""Independent clients, unmodified but for their URLs: python-binance and ccxt read, place, query and cancel."""
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def real_time(make):
+    return lambda **options: make(step=False, symbols=["BTCUSDT", "ETHUSDT"], **options)
+
+
+def test_python_binance(real_time):
+    module = pytest.importorskip("binance.client")
+    sim = real_time().sim
+    client = module.Client("simkey", "simsecret", ping=False)
+    client.API_URL = f"{sim.rest_url}/api"
+    assert client.ping() == {}
+    assert {row["symbol"] for row in client.get_exchange_info()["symbols"]} == {"BTCUSDT", "ETHUSDT"}
+    assert client.get_symbol_info("BTCUSDT")["baseAsset"] == "BTC"
+    assert len(client.get_klines(symbol="BTCUSDT", interval="15m", limit=20)) == 20
+    book = client.get_order_book(symbol="BTCUSDT", limit=5)
+    price = f"{float(book['bids'][0][0]) * 0.9:.2f}"
+    made = client.order_limit_buy(symbol="BTCUSDT", quantity="0.01", price=price, newClientOrderId="pb-1")
+    assert client.get_order(symbol="BTCUSDT", origClientOrderId="pb-1")["status"] == "NEW"
+    assert [row["orderId"] for row in client.get_open_orders(symbol="BTCUSDT")] == [made["orderId"]]
+    assert client.cancel_order(symbol="BTCUSDT", orderId=made["orderId"])["status"] == "CANCELED"
+    bought = client.order_market_buy(symbol="BTCUSDT", quantity="0.01")
+    assert bought["status"] == "FILLED"
+    assert client.get_my_trades(symbol="BTCUSDT")[0]["orderId"] == bought["orderId"]
+    assert float(client.get_asset_balance(asset="BTC")["free"]) == pytest.approx(0.00999)
+    assert client.create_test_order(symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.005") == {}
+    exceptions = pytest.importorskip("binance.exceptions")
+    with pytest.raises(exceptions.BinanceAPIException) as caught:
+        client.order_market_sell(symbol="BTCUSDT", quantity="5")
+    assert caught.value.code == -2010
+
+
+def pointed_at(exchange, url):
+    """Replace scheme and host of every API URL of a ccxt exchange."""
+
+    def moved(value):
+        if isinstance(value, dict):
+            return {key: moved(item) for key, item in value.items()}
+        return url + "/" + value.split("/", 3)[3] if value.count("/") > 2 else url
+
+    exchange.urls["api"] = moved(exchange.urls["api"])
+    return exchange
+
+
+@pytest.mark.parametrize("venue", ["binance", "mexc"])
+def test_ccxt(real_time, venue):
+    ccxt = pytest.importorskip("ccxt")
+    sim = real_time(venue=venue).sim
+    client = pointed_at(getattr(ccxt, venue)({"apiKey": "simkey", "secret": "simsecret"}), sim.rest_url)
+    markets = client.load_markets()
+    assert {"BTC/USDT", "ETH/USDT"} <= set(markets)
+    market = markets["BTC/USDT"]
+    assert (market["precision"]["price"], market["precision"]["amount"]) == (0.01, 0.00001)
+    assert market["limits"]["cost"]["min"] == (5 if venue == "binance" else 1)
+    assert len(client.fetch_ohlcv("BTC/USDT", "1h", limit=10)) == 10
+    assert client.fetch_ticker("BTC/USDT")["last"] > 0
+    book = client.fetch_order_book("BTC/USDT", 10)
+    made = client.create_order("BTC/USDT", "limit", "buy", 0.01, book["bids"][0][0] * 0.9, {"clientOrderId": "cx1"})
+    assert client.fetch_order(made["id"], "BTC/USDT")["status"] == "open"
+    assert [order["id"] for order in client.fetch_open_orders("BTC/USDT")] == [made["id"]]
+    client.cancel_order(made["id"], "BTC/USDT")
+    assert client.fetch_order(made["id"], "BTC/USDT")["status"] == "canceled"
+    crossing = client.create_order("BTC/USDT", "limit", "buy", 0.01, book["asks"][0][0] * 1.01)
+    assert client.fetch_order(crossing["id"], "BTC/USDT")["filled"] == 0.01
+    trades = client.fetch_my_trades("BTC/USDT")
+    assert sum(trade["amount"] for trade in trades) == pytest.approx(0.01)
+    assert trades[0]["order"] == crossing["id"] and trades[0]["fee"]["currency"] == "BTC"
+    balance = client.fetch_balance()
+    assert balance["BTC"]["free"] == pytest.approx(0.00999)
+    sold = client.create_order("BTC/USDT", "market", "sell", 0.005)
+    assert client.fetch_order(sold["id"], "BTC/USDT")["status"] == "closed"
+    with pytest.raises(ccxt.InsufficientFunds):
+        client.create_order("BTC/USDT", "market", "sell", 5)

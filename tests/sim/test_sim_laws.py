@@ -1,0 +1,153 @@
+"""Laws that hold for any sequence of requests: money is conserved, nothing is negative, the seed decides everything."""
+
+from collections import defaultdict
+from decimal import Decimal as D
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.sim.build import SimConfig, build
+from lab.sim.clock import TimeMode
+from lab.sim.orders import Modifiers, OrderRequest
+from lab.sim.rejections import Rejection
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "ETHBTC")
+KINDS = ("LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+
+modifiers = st.builds(
+    Modifiers,
+    fill_delay_ms=st.sampled_from([0, 0, 0, 1, 30_000]),
+    listing_delay_ms=st.just(0),
+    fill_fraction=st.sampled_from([None, None, D(0), D("0.3"), D("0.99")]),
+    empty_book=st.sampled_from([False, False, True]),
+)
+place = st.tuples(
+    st.just("place"), st.sampled_from(SYMBOLS), st.sampled_from(["BUY", "SELL"]), st.sampled_from(KINDS),
+    st.integers(-300, 300), st.integers(1, 4000), st.sampled_from(["GTC", "IOC", "FOK"]), modifiers, st.booleans(),
+)  # fmt: skip
+step = st.one_of(
+    place,
+    st.tuples(st.just("advance"), st.sampled_from([1, 999, 60_000, 3_600_000])),
+    st.tuples(st.just("cancel"), st.integers(0, 30)),
+    st.tuples(st.just("lift")),
+)
+
+
+def exchange_for(seed):
+    balances = {"USDT": D(50_000), "BTC": D(1), "ETH": D(10)}
+    return build(SimConfig(symbols=SYMBOLS, mode=TimeMode.STEP, seed=seed, balances=balances))[0]
+
+
+def request_for(exchange, symbol, side, kind, offset_bp, size, force, by_quote, number):
+    rules, price = exchange.markets[symbol].rules, exchange.markets[symbol].path.price_at(exchange.now_ms)
+    near = (price * (10_000 + offset_bp) / 10_000).quantize(rules.tick)
+    notional = rules.min_notional * size / 10
+    quantity = (notional / price).quantize(rules.step)
+    stop = near if kind.startswith(("STOP", "TAKE")) else D(0)
+    limit = near if kind in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT") else D(0)
+    quoted = by_quote and kind == "MARKET"
+    return OrderRequest(
+        symbol, side, kind, f"h{number}", D(0) if quoted else quantity, notional if quoted else D(0), limit, stop, force
+    )
+
+
+def play(exchange, steps):
+    accepted = 0
+    for number, (what, *rest) in enumerate(steps):
+        if what == "advance":
+            exchange.advance(rest[0])
+        elif what == "lift":
+            exchange.engine.lift_caps()
+        elif what == "cancel":
+            opened = exchange.engine.open_orders()
+            if opened:
+                exchange.engine.cancel(opened[rest[0] % len(opened)], exchange.now_ms)
+        else:
+            symbol, side, kind, offset, size, force, changes, by_quote = rest
+            wanted = request_for(exchange, symbol, side, kind, offset, size, force, by_quote, number)
+            try:
+                exchange.engine.place(wanted, exchange.now_ms, exchange.markets[symbol].rules, changes)
+                accepted += 1
+            except Rejection:
+                pass
+        check_laws(exchange)
+    return accepted
+
+
+def check_laws(exchange):
+    expected = {asset: dict(row) for asset, row in exchange.ledger().items()}
+    flow = defaultdict(D)
+    for trade in exchange.engine.trades:
+        rules = exchange.markets[trade.symbol].rules
+        sign = 1 if trade.side == "BUY" else -1
+        flow[rules.base] += sign * trade.qty
+        flow[rules.quote] -= sign * trade.quote_qty
+        flow[trade.commission_asset] -= trade.commission
+    locked = defaultdict(D)
+    for order in exchange.engine.orders:
+        assert order.lock >= 0 and order.executed <= order.orig_qty
+        assert order.executed == sum((trade.qty for trade in order.trades), D(0))
+        assert order.is_open or order.lock == 0
+        rules = exchange.markets[order.request.symbol].rules
+        locked[rules.quote if order.request.side == "BUY" else rules.base] += order.lock
+    for asset, balance in exchange.account.balances.items():
+        assert balance.free >= 0 and balance.locked >= 0
+        assert balance.locked == locked[asset]
+        assert balance.free + balance.locked == D(expected[asset]["initial"]) + flow[asset]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(st.lists(step, min_size=1, max_size=25))
+def test_money_is_conserved_whatever_is_sent(steps):
+    play(exchange_for(7), steps)
+
+
+def test_a_long_busy_day_is_conserved_and_really_trades():
+    import random
+
+    source = random.Random(5)
+    steps = []
+    for _ in range(500):
+        steps.append(
+            ("place", source.choice(SYMBOLS), source.choice(["BUY", "SELL"]), source.choice(KINDS),
+             source.randint(-60, 60), source.randint(10, 3000), source.choice(["GTC", "IOC", "FOK"]),
+             Modifiers(fill_delay_ms=source.choice([0, 0, 5000])), source.random() < 0.3)
+        )  # fmt: skip
+        steps.append(("advance", source.choice([1, 1000, 60_000, 600_000])))
+        if source.random() < 0.3:
+            steps.append(("cancel", source.randint(0, 50)))
+    exchange = exchange_for(3)
+    accepted = play(exchange, steps)
+    assert accepted > 50 and len(exchange.engine.trades) > 50
+    assert any(trade.is_maker for trade in exchange.engine.trades)
+
+
+def drive(client):
+    bid, ask = client.best()
+    client.order("BUY", "MARKET", quantity="0.02")
+    client.limit("BUY", round(bid * 0.9995, 2), "0.01")
+    client.sim.fault("late_fill", method="POST", arg=7)
+    client.limit("BUY", round(ask * 1.001, 2), "0.01")
+    for _ in range(20):
+        client.sim.advance(60_000)
+        client.public("/api/v3/depth", symbol="BTCUSDT")
+        client.order("SELL", "MARKET", quantity="0.0005")
+    return client.sim.books(), client.public("/api/v3/depth", symbol="BTCUSDT").text
+
+
+def test_same_seed_same_books_other_seed_other_books(make):
+    first, second, other = drive(make(seed=11)), drive(make(seed=11)), drive(make(seed=12))
+    assert first == second
+    assert first != other
+    assert len(first[0]["trades"]) >= 20
+
+
+def test_requests_do_not_change_the_market(make):
+    quiet, busy = make(seed=4), make(seed=4)
+    busy.order("BUY", "MARKET", quantity="0.05")
+    for client in (quiet, busy):
+        client.sim.advance(120_000)
+    ask = {"symbol": "BTCUSDT", "interval": "1m", "limit": 100}
+    assert quiet.public("/api/v3/klines", **ask).json() == busy.public("/api/v3/klines", **ask).json()
+    depth = [client.public("/api/v3/depth", symbol="BTCUSDT").json() for client in (quiet, busy)]
+    assert depth[0]["asks"] == depth[1]["asks"]
