@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-ROOT := $(shell cd "$$(dirname "$(strip $(firstword $(MAKEFILE_LIST)))")" && pwd)
+ROOT := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd)
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 JOBS ?= 2

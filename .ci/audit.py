@@ -28,7 +28,11 @@ def judge_vulnerabilities(stdout: str) -> tuple[str, str]:
     except (ValueError, KeyError, TypeError):
         return WARN, "NOT CHECKED: the vulnerability service did not answer"
     skipped = [package["name"] for package in packages if "skip_reason" in package]
-    hit = [f"{package['name']} {package['version']}: {one['id']}" for package in packages for one in package.get("vulns", [])]
+    hit = [
+        f"{package['name']} {package['version']}: {one['id']}"
+        for package in packages
+        for one in package.get("vulns", [])
+    ]
     if hit:
         return FAIL, "; ".join(hit)
     if skipped or not packages:

@@ -8,11 +8,20 @@ exit 0; a bad argument or file is one line on standard error and exit 2.
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from decimal import Decimal, InvalidOperation
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
+
+if find_spec("aiohttp") is None:  # started by an interpreter without the packages: use the checkout's own, or say how
+    venv_python = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "python"
+    if venv_python.exists() and Path(sys.prefix) != venv_python.parents[1]:
+        os.execv(venv_python, [str(venv_python), *sys.argv])  # noqa: S606 - our own interpreter, our own arguments
+    print("exchange_sim: package aiohttp is missing; run `make setup` in the checkout", file=sys.stderr)
+    sys.exit(2)
 
 from lab.sim.build import SimConfig, build, parse_start
 from lab.sim.clock import TimeMode

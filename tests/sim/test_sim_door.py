@@ -85,7 +85,8 @@ def test_balances_fee_and_keys():
     arguments = ["--symbol", "BTCUSDT", "--step", "--balance", "USDT=7", "--balance", "BNB=2", "--fee-bps", "7.5"]
     with started(*arguments) as (_, hello):
         assert ask(hello, "/sim/books")["balances"] == {
-            "BTC": {"free": "0.00000000", "locked": "0.00000000"}, "USDT": {"free": "7.00000000", "locked": "0.00000000"},
+            "BTC": {"free": "0.00000000", "locked": "0.00000000"},
+            "USDT": {"free": "7.00000000", "locked": "0.00000000"},
             "BNB": {"free": "2.00000000", "locked": "0.00000000"},
         }  # fmt: skip
 
@@ -116,6 +117,36 @@ def test_bad_arguments_are_one_clear_line_and_exit_2(arguments, says):
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and says in done.stderr
+
+
+def test_bad_scenario_is_one_clear_line_and_exit_2(tmp_path):
+    path = tmp_path / "s.json"
+    path.write_text('{"events": [{"after_ms": 5, "fault": {"kind": "gremlin"}}]}')
+    command = [sys.executable, str(DOOR), "--symbol", "BTCUSDT", "--scenario", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "event 0" in done.stderr and "gremlin" in done.stderr
+
+
+def test_a_pending_answer_does_not_delay_the_exit():
+    with started("--symbol", "BTCUSDT", "--step") as (process, hello):
+        fault = {"kind": "latency_ms", "match": {"path": "/api"}, "arg": 60_000}
+        requests.post(f"{hello['admin_url']}/sim/faults", json=fault, timeout=5)
+        with pytest.raises(requests.RequestException):
+            requests.get(f"{hello['rest_url']}/api/v3/time", timeout=0.2)
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+
+
+def test_an_interpreter_without_packages_says_what_to_do(tmp_path):
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / DOOR.name).write_text(DOOR.read_text())
+    command = [sys.executable, "-S", str(scripts / DOOR.name), "--symbol", "BTCUSDT"]
+    environment = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr == "exchange_sim: package aiohttp is missing; run `make setup` in the checkout\n"
 
 
 def test_start_outside_the_file_is_named(write_market):

@@ -272,7 +272,8 @@ def test_admin_over_http(client):
         {"kind": "html_502", "count": True}, {"kind": "html_502", "match": {"host": "x"}},
         {"kind": "html_502", "match": {"path": 5}}, {"kind": "latency_ms"}, {"kind": "latency_ms", "arg": -1},
         {"kind": "latency_ms", "arg": "NaN"}, {"kind": "http_status", "arg": 99}, {"kind": "partial_fill", "arg": 1},
-        {"kind": "partial_fill", "arg": "x"}, {"kind": "clock_skew_ms", "arg": 1.5}, {"kind": "filter_change", "arg": {}},
+        {"kind": "partial_fill", "arg": "x"}, {"kind": "clock_skew_ms", "arg": 1.5},
+        {"kind": "filter_change", "arg": {}},
         {"kind": "filter_change", "arg": {"NOPE": {}}}, {"kind": "filter_change", "arg": {"LOT_SIZE": {"x": 1}}},
         {"kind": "filter_change", "arg": {"LOT_SIZE": {"stepSize": "x"}}}, {"kind": "drop_before", "arg": 1}, [], "x",
     ],
@@ -284,31 +285,12 @@ def test_bad_faults_are_refused_and_not_armed(client, raw):
 
 
 def test_every_kind_of_the_issue_is_there():
-    assert set(KINDS) == set(
-        [
-            "latency_ms",
-            "http_status",
-            "rate_limit_429",
-            "ban_418",
-            "timestamp_1021",
-            "unknown_1007_after_accept",
-            "drop_before",
-            "drop_after_accept",
-            "reset_mid_body",
-            "redirect_307",
-            "bad_json",
-            "html_502",
-            "late_fill",
-            "partial_fill",
-            "listing_lag",
-            "crossed_book",
-            "empty_book",
-            "frozen_price",
-            "symbol_halted",
-            "filter_change",
-            "clock_skew_ms",
-        ]
-    )
+    assert set(KINDS) == {
+        "latency_ms", "http_status", "rate_limit_429", "ban_418", "timestamp_1021", "unknown_1007_after_accept",
+        "drop_before", "drop_after_accept", "reset_mid_body", "redirect_307", "bad_json", "html_502", "late_fill",
+        "partial_fill", "listing_lag", "crossed_book", "empty_book", "frozen_price", "symbol_halted", "filter_change",
+        "clock_skew_ms",
+    }  # fmt: skip
 
 
 def test_handle_raises_on_bad_faults(client):

@@ -3,6 +3,7 @@
 import gzip
 import time
 from decimal import Decimal as D
+from itertools import pairwise
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_segments_tile_time_without_hole_or_overlap(write_market):
     events = [PriceEvent(START + 70_000, D("0.8"), 30_000), PriceEvent(START + 100_001, D("1.5"), 0)]
     path = path_of(write_market, [UP, DOWN, None, FLAT, UP], events)
     segments = list(path.segments(START - 1000, START + 400_000))
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert after.start_ms <= before.last_ms + 1 <= after.last_ms
 
 
@@ -110,7 +111,7 @@ def test_every_interval_is_served_aligned_and_contiguous(client, interval):
         assert row[0] == window_open(interval, row[0])
         assert row[6] == window_next(interval, row[0]) - 1
     assert rows[-1][0] <= client.sim.now_ms <= rows[-1][6]
-    assert all(before[6] + 1 == after[0] for before, after in zip(rows, rows[1:], strict=False))
+    assert all(before[6] + 1 == after[0] for before, after in pairwise(rows))
 
 
 def test_klines_ranges(client):

@@ -145,7 +145,8 @@ def test_time_in_force(make):
     assert whole["status"] == "FILLED"
     rests = client.limit("BUY", asks[1][0], str(D(asks[1][1]) * 3)).json()
     assert rests["status"] == "PARTIALLY_FILLED"
-    assert money(client, "USDT")[1] > 0
+    left = D(rests["origQty"]) - D(rests["executedQty"])
+    assert money(client, "USDT")[1] == D(asks[1][0]) * left, "what was saved on better prices is free again"
 
 
 def test_limit_maker(client):

@@ -121,10 +121,12 @@ def test_weights_are_charged_as_documented(client):
     for path, params, weight in (
         ("/api/v3/ping", {}, 1), ("/api/v3/time", {}, 1), ("/api/v3/exchangeInfo", {}, 20),
         ("/api/v3/depth", {"symbol": "BTCUSDT"}, 5), ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 500}, 25),
-        ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 1000}, 50), ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 5000}, 250),
+        ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 1000}, 50),
+        ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 5000}, 250),
         ("/api/v3/trades", {"symbol": "BTCUSDT"}, 25), ("/api/v3/klines", {"symbol": "BTCUSDT", "interval": "1m"}, 2),
         ("/api/v3/avgPrice", {"symbol": "BTCUSDT"}, 2), ("/api/v3/ticker/24hr", {"symbol": "BTCUSDT"}, 2),
-        ("/api/v3/ticker/24hr", {}, 80), ("/api/v3/ticker/price", {}, 4), ("/api/v3/ticker/bookTicker", {"symbol": "BTCUSDT"}, 2),
+        ("/api/v3/ticker/24hr", {}, 80), ("/api/v3/ticker/price", {}, 4),
+        ("/api/v3/ticker/bookTicker", {"symbol": "BTCUSDT"}, 2),
         ("/api/v3/depth", {"symbol": "NOPE"}, 5),
     ):  # fmt: skip
         used += weight

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
+from desk.base import clock
 from desk.journal.events import Event
 
 ZERO_HASH: Final = "0" * 64
 HASH_FIELD: Final = b',"hash":"'
 HASH_LEN: Final = 64
 LINE_BYTES_MAX: Final = 32_000_000  # a checkpoint carries the folded state; every other line is far smaller
+CARRIES_FOLD: Final = frozenset({Event.JOURNAL_CHECKPOINT, Event.JOURNAL_RESEALED})  # no event_bytes_max for these
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +98,11 @@ def decode(raw: bytes) -> Line:
     if hashlib.sha256(raw[:-tail]).hexdigest().encode() != mark:
         raise ChainError("hash does not match the line")
     try:
-        return _decoder.decode(raw)
-    except msgspec.DecodeError as error:
+        line = _decoder.decode(raw)
+        clock.parse_iso(line.ts)
+    except (msgspec.DecodeError, ValueError) as error:
         raise ChainError(f"not an event ({error})") from None
+    return line
 
 
 def check_place(line: Line, seq: int, prev: str, group: tuple[int, int] | None) -> None:

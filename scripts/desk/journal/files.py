@@ -7,19 +7,23 @@ import contextlib
 import errno
 import hashlib
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from desk.base.errors import JournalDamaged, StateCorrupt, StateError
+from desk.base.errors import JournalDamaged, LockBusy, StateError
 from desk.base.paths import Home
 from desk.journal import segment
 from desk.journal.state import Fold
-from desk.state import store
+from desk.state import lock, store
 
 RESERVE_BYTES: Final = 8_388_608
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 RESERVE_NAME: Final = "reserve.bin"
-_reserve_block = b"\0" * 65_536
+SEALED_GLOB: Final = "audit-*.jsonl"
+NAMES_MAX: Final = 1000
+BLOCK_BYTES: Final = 512  # st_blocks counts these
 
 
 class NoSpace(OSError):
@@ -36,6 +40,11 @@ class Hint:
     offset: int
 
 
+def journal_lock(home: Home, wait_s: float = lock.WAIT_S_MAX) -> AbstractContextManager[None]:
+    """The one lock of all appends."""
+    return lock.hold(home, "journal", lock.Rank.JOURNAL, wait_s)
+
+
 def identity(path: Path) -> tuple[int, int]:
     """(device, inode) of a file, (0, 0) when absent."""
     try:
@@ -45,10 +54,14 @@ def identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def first_seq(path: Path) -> int:
-    """First sequence number in a segment; 0 for an absent one."""
-    line = segment.first_line(path)
-    return line.seq if line is not None else 0
+def sealed(home: Home) -> list[tuple[int, Path]]:
+    """(first seq, path) of every sealed segment that is kept, oldest first."""
+    found = []
+    for path in home.logs.glob(SEALED_GLOB) if home.logs.is_dir() else ():
+        number = path.name.removesuffix(".jsonl").rpartition(".")[2]
+        if number.isdecimal():
+            found.append((int(number), path))
+    return sorted(found)
 
 
 def append(home: Home, raw: bytes, offset: int) -> None:
@@ -65,32 +78,86 @@ def append(home: Home, raw: bytes, offset: int) -> None:
         if os.fstat(handle).st_size != offset:
             raise JournalDamaged("does not end at its known head", str(path), segment.REPAIR_HINT)
         try:
-            _write_all(handle, raw)
-            os.fsync(handle)
-        except OSError as error:
+            _write_group(handle, raw, offset)
+        except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(handle, offset)
                 os.fsync(handle)
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise NoSpace(error.errno, "no space left") from None
             raise
     finally:
         os.close(handle)
+
+
+def _write_group(handle: int, raw: bytes, offset: int) -> None:
+    """Write, then sync. Only a full disk met while writing is NoSpace (the bytes never counted); whatever the sync
+    says is final."""
+    try:
+        _write_all(handle, raw)
+    except OSError as error:
+        raise _as_no_space(error) from None
+    os.fsync(handle)
+
+
+def _as_no_space(error: OSError) -> OSError:
+    return NoSpace(error.errno, "no space left") if error.errno in NO_SPACE else error
 
 
 def _open(home: Home) -> int:
     path = home.journal
     try:
         is_new = not path.exists()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        if is_new:
-            sync_folder(path.parent)
-        return handle
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise NoSpace(error.errno, "no space left") from None
-        raise
+        raise _as_no_space(error) from None
+    if is_new:  # a name that a power cut takes back takes the synced bytes with it
+        sync_folder(path.parent)
+        sync_folder(path.parent.parent)
+    return handle
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, each name made durable in its parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def put_whole(path: Path, raw: bytes) -> None:
+    """A small file that is there whole or not at all: written beside, synced, renamed over, its name synced."""
+    fresh = path.with_name(f".{path.name}.next")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(handle, raw)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(fresh, path)
+    sync_folder(path.parent)
+
+
+def keep_link(path: Path, target: Path) -> None:
+    """A second name for a file that is about to lose its first; the same link may be made again.
+
+    Raises:
+        JournalDamaged: another file has the name already.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.link(path, target)
+    if identity(target) != identity(path):
+        raise JournalDamaged("another file already has this name", str(target), "move it away, then run again")
+    sync_folder(target.parent)
+
+
+def move_into(path: Path, folder: Path) -> None:
+    """Rename a file or folder into another folder without overwriting what an earlier attempt left there."""
+    target, attempt = folder / path.name, 1
+    while target.exists() and attempt < NAMES_MAX:
+        attempt += 1
+        target = folder / f"{path.name}.{attempt}"
+    os.replace(path, target)
 
 
 def _write_all(handle: int, raw: bytes) -> None:
@@ -137,11 +204,12 @@ def read_hint(home: Home) -> Hint | None:
         found = store.read(home, "audit_head")
         if found is None:
             return None
-        hint = Hint(found["seq"], found["hash"], found["segment"], found["offset"])
-    except (StateCorrupt, StateError, KeyError):
+        numbers = [found[name] for name in ("seq", "segment", "offset")]
+    except (StateError, KeyError):
         return None
-    numbers = (hint.seq, hint.segment, hint.offset)
-    return hint if all(isinstance(n, int) and n >= 0 for n in numbers) and isinstance(hint.hash, str) else None
+    if not all(isinstance(number, int) and number >= 0 for number in numbers) or not isinstance(found.get("hash"), str):
+        return None
+    return Hint(found["seq"], found["hash"], found["segment"], found["offset"])
 
 
 def write_hint(home: Home, fold: Fold) -> None:
@@ -154,32 +222,15 @@ def write_hint(home: Home, fold: Fold) -> None:
         "segment": portfolio.applied_segment,
         "offset": portfolio.applied_offset,
     }
-    with contextlib.suppress(StateError):
+    with contextlib.suppress(StateError, LockBusy):
         store.write(home, "audit_head", value, "journal")
-
-
-def check_not_shrunk(path: Path, hint: Hint | None, known_offset: int) -> None:
-    """The segment is at least as long as its hint and as what this process has read.
-
-    Raises:
-        JournalDamaged: it is shorter: bytes that were durable are gone.
-    """
-    size = segment.size_of(path)
-    hinted = hint.offset if hint is not None and hint.segment == first_seq(path) else 0
-    lost = hint is not None and hint.seq > 0 and size == 0
-    if size < max(hinted, known_offset) or lost:
-        raise JournalDamaged(
-            f"is shorter ({size} bytes) than its known head ({max(hinted, known_offset)}): JOURNAL_SHRUNK",
-            str(path),
-            segment.REPAIR_HINT,
-        )
 
 
 def ensure_reserve(home: Home, size: int = RESERVE_BYTES) -> bool:
     """Preallocate the reserve; True when it stands whole. Never raises: a full disk is what it is for."""
     path = home.logs / RESERVE_NAME
     with contextlib.suppress(OSError):
-        if path.exists() and path.stat().st_size == size:
+        if path.exists() and path.stat().st_size == size and path.stat().st_blocks * BLOCK_BYTES >= size:
             return True
         handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:

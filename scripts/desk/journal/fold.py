@@ -1,14 +1,15 @@
 """Folding: events into state, one pure total function per event. Owns the APPLY table; opens nothing.
 
-Total means: no event of a valid chain can make it raise. What the table of intents does not know leaves the intent
-quarantined; a fill for an order nobody wrote down moves balances only when it was adopted, never a position.
+Total means: no event of a valid chain can make it raise, whoever wrote it. A line whose data cannot be used changes
+nothing but the place in the chain (evidence of that kind quarantines its intent); an event of another version is passed
+over; what the table of intents does not know leaves the intent quarantined.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from desk.base import clock
-from desk.journal import fold_orders, fold_risk
+from desk.journal import fold_orders, fold_risk, intent_table, shapes
 from desk.journal.chain import Line
 from desk.journal.events import Event
 from desk.journal.state import Fold
@@ -61,15 +62,18 @@ APPLY: Final[dict[str, Apply]] = {
 
 def apply(state: Fold, line: Line, start: int, end: int) -> None:
     """Fold one event in place; `start` and `end` are the line's byte offsets in its segment."""
-    function = APPLY.get(line.event)
     at_ms = clock.parse_iso(line.ts)
     portfolio = state.portfolio
+    event = Event._value2member_map_.get(line.event)
     if line.run_id and line.script:
         fold_risk.note_run(portfolio, line, at_ms)
-    if function is not None:
-        function(state, line, at_ms)
+    if isinstance(event, Event) and event in APPLY:
+        if not shapes.problem(event, line.data):
+            APPLY[event](state, line, at_ms)
+        elif event in intent_table.EVIDENCE:
+            fold_orders.unusable(state, line)
     for part in (state.intents, state.positions, portfolio):
         part.applied_seq, part.applied_hash = line.seq, line.hash
     portfolio.applied_line, portfolio.applied_offset = start, end
-    if line.event in {Event.GENESIS, Event.JOURNAL_OPENED, Event.JOURNAL_RESEALED}:
+    if start == 0:
         portfolio.applied_segment = line.seq

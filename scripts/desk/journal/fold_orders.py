@@ -5,7 +5,7 @@ A fill's base fee lowers the held quantity, a quote fee raises the cost; any oth
 
 from decimal import Decimal
 
-from desk.base.money import ZERO, parse
+from desk.base.money import CONTEXT, ZERO, divide, parse
 from desk.journal import intent_table
 from desk.journal.chain import Line
 from desk.journal.events import Event
@@ -13,7 +13,8 @@ from desk.journal.state import FINAL_ORDER_STATUSES, Capital, Close, Dust, Fold,
 
 CHURN_KEPT_MS = 60_000
 REJECTS_KEPT = 20
-REJECTS_KEPT_MS = 3_600_000
+COST_STEP = Decimal("1e-16")  # price and quantity rarely have more than 8 decimals each; a cost is shared as finely
+COST_ADJUSTED_MAX = 20  # a larger cost is left as divided: the step would not fit the house's 40 digits
 
 
 def created(state: Fold, line: Line, at_ms: int) -> None:
@@ -109,6 +110,14 @@ def anomaly(state: Fold, line: Line, at_ms: int) -> None:
         intent.anomaly = f"{line.data['state']}+{line.data['evidence']}"
 
 
+def unusable(state: Fold, line: Line) -> None:
+    """Evidence nobody can read: its intent, when it names one, is quarantined; nothing else moves."""
+    name = line.data.get("client_order_id")
+    intent = state.intents.intents.get(name) if isinstance(name, str) else None
+    if intent is not None:
+        intent.anomaly = intent.anomaly or f"{intent.state}+{line.event} unusable"
+
+
 def anomaly_cleared(state: Fold, line: Line, at_ms: int) -> None:
     """INTENT_ANOMALY_CLEARED: an operator settled it."""
     intent = state.intents.intents.get(line.data["client_order_id"])
@@ -151,7 +160,8 @@ def exit_planned(state: Fold, line: Line, at_ms: int) -> None:
     position = _position(state, line)
     if position is not None:
         position.stop_price, position.target_price = parse(line.data["stop_price"]), parse(line.data["target_price"])
-        position.trail_peak = parse(line.data.get("trail_peak", "0"))
+        if "trail_peak" in line.data:
+            position.trail_peak = parse(line.data["trail_peak"])
 
 
 def swap_started(state: Fold, line: Line, at_ms: int) -> None:
@@ -180,7 +190,7 @@ def dust(state: Fold, line: Line, at_ms: int) -> None:
     """POSITION_DUST: the rest moves to the dust table and the slot is free."""
     position = _position(state, line)
     if position is not None:
-        _close(state, position, at_ms, stop_out=False)
+        _close(state, position, at_ms, stop_out=position.last_exit_leg == "stop")
 
 
 def symbol_quarantined(state: Fold, line: Line, at_ms: int) -> None:
@@ -227,10 +237,11 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
         position.bought += quantity
         return
     gone = quantity + base_fee
-    share = position.cost_quote if gone >= position.quantity else position.cost_quote * gone / position.quantity
+    share = _share(position, gone)
     realised = quantity * price - quote_fee - share
     position.quantity -= gone
     position.cost_quote -= share
+    position.last_exit_leg = intent.leg
     position.sold += quantity
     position.realised_quote += realised
     _capital(state, line.venue, intent.quote).realised += realised
@@ -238,17 +249,24 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
         _close(state, position, at_ms, stop_out=intent.leg == "stop")
 
 
+def _share(position: Position, gone: Decimal) -> Decimal:
+    """What the sold part had cost; what is taken here is what is left less there, so cost and profit always add up."""
+    if gone >= position.quantity:
+        return position.cost_quote
+    share = divide(position.cost_quote * gone, position.quantity)
+    return share.quantize(COST_STEP, context=CONTEXT) if share.adjusted() < COST_ADJUSTED_MAX else share
+
+
 def _close(state: Fold, position: Position, at_ms: int, stop_out: bool) -> None:
     name = key(position.venue, position.symbol)
     if position.quantity:
-        rest = state.positions.dust.get(name)
-        state.positions.dust[name] = Dust(
-            base=position.base,
-            quote=position.quote,
-            quantity=position.quantity + (rest.quantity if rest else ZERO),
-            cost_quote=position.cost_quote + (rest.cost_quote if rest else ZERO),
-            since_ms=at_ms,
-        )
+        rest = state.positions.dust.pop(name, None)
+        quantity = position.quantity + (rest.quantity if rest else ZERO)
+        if quantity:
+            cost = position.cost_quote + (rest.cost_quote if rest else ZERO)
+            state.positions.dust[name] = Dust(
+                base=position.base, quote=position.quote, quantity=quantity, cost_quote=cost, since_ms=at_ms
+            )
     state.positions.closes[name] = Close(at_ms=at_ms, realised_quote=position.realised_quote, stop_out=stop_out)
     state.positions.positions.pop(name, None)
 

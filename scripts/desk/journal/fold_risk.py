@@ -2,7 +2,7 @@
 
 from desk.base.money import ZERO, parse
 from desk.journal.chain import Line
-from desk.journal.state import Alert, Capital, Fold, Latch, PortfolioPart, key
+from desk.journal.state import Alert, Capital, Fold, Intent, Latch, PortfolioPart, is_open, is_unsettled, key
 
 DAY_MS = 86_400_000
 INTENT_KEPT_MS = DAY_MS + 3_600_000  # NOT_FOUND is watched 24 h
@@ -188,20 +188,23 @@ def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:
 
 
 def _prune(state: Fold, at_ms: int) -> None:
-    intents = state.intents.intents
-    for name in [
-        n for n, i in intents.items() if _is_old(i.final_ms, at_ms) and not i.anomaly and i.filled >= i.executed
-    ]:
+    """Drop what has aged out; never an intent that is open, unsettled, watched or quarantined."""
+    intents, portfolio, positions = state.intents.intents, state.portfolio, state.positions
+    for name in [n for n, intent in intents.items() if _is_settled(intent, at_ms)]:
         del intents[name]
-    portfolio = state.portfolio
     for table, kept_ms in ((portfolio.signals_seen, SEEN_KEPT_MS), (portfolio.decisions_seen, DECISION_KEPT_MS)):
         for name in [n for n, seen_ms in table.items() if seen_ms < at_ms - kept_ms]:
             del table[name]
     for name in [n for n, a in portfolio.alerts.items() if a.last_ms < at_ms - ALERT_KEPT_MS]:
         del portfolio.alerts[name]
-    for name in [n for n, until in state.positions.quarantine.items() if until < at_ms]:
-        del state.positions.quarantine[name]
+    for name in [n for n, until in positions.quarantine.items() if until < at_ms]:
+        del positions.quarantine[name]
+    for name in [n for n, recent in portfolio.churn.items() if not recent or recent[-1][0] < at_ms - DAY_MS]:
+        del portfolio.churn[name]
+    for name in [n for n, recent in positions.rejects.items() if not recent or recent[-1] < at_ms - DAY_MS]:
+        del positions.rejects[name]
 
 
-def _is_old(final_ms: int, at_ms: int) -> bool:
-    return bool(final_ms) and final_ms < at_ms - INTENT_KEPT_MS
+def _is_settled(intent: Intent, at_ms: int) -> bool:
+    is_old = bool(intent.final_ms) and intent.final_ms < at_ms - INTENT_KEPT_MS
+    return is_old and not (is_open(intent) or is_unsettled(intent) or intent.anomaly)

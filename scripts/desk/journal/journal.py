@@ -2,50 +2,61 @@
 
 `transact(decide)` is the only way to write: take the journal lock, fold to the tail, call the pure `decide(fold)`,
 check its events against the tables, write them as one group, fsync, release. Two deciders can never act on one stale
-fold. Readers (`read_fold`) take no lock, stop at the last whole group and never repair.
+fold. Readers (`read_fold`) take no lock, stop at the last whole group and never repair. Whoever takes the lock first
+finishes what a crash left: a torn tail, a rotation, a mode switch, a reseal.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 import msgspec
 
 from desk.base import clock
-from desk.base.errors import InvariantError, JournalDamaged, JournalError, JournalUnwritable, ModeMismatch
+from desk.base.errors import InvariantError, JournalError, JournalUnwritable, ModeMismatch
 from desk.base.paths import Home
 from desk.base.reasons import Reason
-from desk.journal import chain, check, files, projections, rotate, segment, switch
+from desk.journal import chain, check, files, projections, reseal, rotate, segment, switch, walk
 from desk.journal.chain import Context, Line, NewEvent
 from desk.journal.events import Event
 from desk.journal.fold import apply
 from desk.journal.state import Fold
-from desk.state import lock
+from desk.journal.view import Moved, View
 
 Decide = Callable[[Fold], Sequence[NewEvent]]
-LOCK_NAME = "journal"
-GROUP_EVENTS_MAX = 500
-UNSTAMPED_MODE = "LIVE"  # a latch engaged in a folder nobody has stamped: the strict reading
+Result = TypeVar("Result")
+READ_TRIES: Final = 3
+GROUP_EVENTS_MAX: Final = 500
+EVENT_BYTES_MAX: Final = 65_536
+RETENTION_DAYS: Final = 400
+UNSTAMPED_MODE: Final = "LIVE"  # a latch engaged in a folder nobody has stamped: the strict reading
 
 
 @dataclass
 class Journal:
-    """One process's view of one home's journal.
+    """One process's handle on one home's journal.
 
     Attributes:
         may_spend_reserve: this door's events matter on a full disk (cancels, exits, reconcile): the preallocated
             reserve is released for them.
+        unstamped_mode: the stamp of a fresh folder when the context names no mode.
     """
 
     home: Home
     ctx: Context
     may_spend_reserve: bool = True
     reserve_bytes: int = files.RESERVE_BYTES
-    _fold: Fold | None = None
-    _identity: tuple[int, int] = (0, 0)  # device and inode of the segment the fold stands in
-    _dead: str = ""
-    _synced_seq: int = 0  # lines up to here are known to be on disk
-    written: list[Line] = field(default_factory=list)  # lines this process appended
+    retention_days: int = RETENTION_DAYS
+    event_bytes_max: int = EVENT_BYTES_MAX
+    group_events_max: int = GROUP_EVENTS_MAX
+    unstamped_mode: str = UNSTAMPED_MODE
+    _view: View = field(init=False)
+    _dead: str = ""  # why this handle writes no more
+
+    def __post_init__(self) -> None:
+        self._view = View(self.home)
 
     def read_fold(self) -> Fold:
         """The folded state up to the last whole group, without a lock.
@@ -53,11 +64,12 @@ class Journal:
         Raises:
             JournalError, JournalDamaged: unreadable or damaged.
         """
-        for _ in range(projections.READ_TRIES):
+        for _ in range(READ_TRIES):
+            if self._view.fold is not None and self._view.is_unchanged():
+                return self._view.fold
             try:
-                fold, _ = self._fold_forward()
-            except _Moved:
-                self._fold = None  # a rotation went by: read again
+                fold, _ = self._view.forward()
+            except Moved:  # a rotation went by: read again
                 continue
             return fold
         raise JournalError("keeps changing while being read", str(self.home.journal), "run again")
@@ -74,17 +86,11 @@ class Journal:
             ModeMismatch: the folder is stamped with another mode.
             InvariantError: `decide` broke a table of ours.
         """
-        if self._dead:
-            raise JournalUnwritable(self._dead, str(self.home.journal), "restart the door; see errors.log")
-        with lock.hold(self.home, LOCK_NAME, lock.Rank.JOURNAL):
+        with files.journal_lock(self.home):
             fold = self._fold_locked()
             self._check_stamp(fold)
             wanted = check.complete(fold, list(decide(fold)))
-            if not wanted:
-                return fold, []
-            if rotate.is_due(self.home, fold, clock.utc_date(clock.now_ms())):
-                self._rotate(fold)
-            return fold, self._append(fold, wanted)
+            return fold, self._append_today(fold, wanted) if wanted else []
 
     def publish(self) -> Fold:
         """Write the projections up to the tail (fsynced); an older process never overwrites a newer one.
@@ -92,153 +98,180 @@ class Journal:
         Raises:
             StateError: a projection cannot be written.
         """
-        with lock.hold(self.home, LOCK_NAME, lock.Rank.JOURNAL):
+        with files.journal_lock(self.home):
             fold = self._fold_locked()
             projections.publish(self.home, fold)
             return fold
 
+    def rebuild(self) -> Fold:
+        """Fold anew from the oldest kept checkpoint, trusting no projection, and write the projections.
+
+        Raises:
+            JournalDamaged: the chain does not hold; the projections are left as they are.
+        """
+        with files.journal_lock(self.home):
+            self._fold_locked()
+            fold = walk.refold(self.home)
+            projections.publish(self.home, fold, whatever_stands=True)
+            return fold
+
+    def reseal(self, reason: str) -> reseal.Damage:
+        """Move what is damaged to `archive/` and go on from the last good group; leaves PAUSE and unknown books.
+
+        Raises:
+            BadInput: nothing is damaged.
+        """
+        with files.journal_lock(self.home):
+            self._check_alive()
+            self._view.forget()
+            if self._carry(lambda: reseal.finish_pending(self.home)):
+                fold = self._fold_locked()
+                projections.publish(self.home, fold)
+                return reseal.Damage("an earlier reseal was finished", True, (), fold, fold.seq + 1, fold.seq)
+            damage = reseal.survey(self.home)
+            if damage.in_active:
+                ctx = self._stamped_ctx(damage.base)
+                self._carry(lambda: reseal.plan(self.home, damage, ctx, reason))
+                fold = self._fold_locked()
+            else:
+                self._carry(lambda: reseal.move_sealed(self.home, damage))
+                fold = self._fold_locked()
+                self._append_today(fold, reseal.events(damage, reason))
+            projections.publish(self.home, fold)
+            return damage
+
     def _fold_locked(self) -> Fold:
         """Fold under the lock: finish what a crash left, cut a torn tail, sync lines others wrote."""
-        if self._is_at_tail():
-            assert self._fold is not None
-            return self._fold
-        self._finish_steps()
-        fold, tail = self._fold_forward()
+        self._check_alive()
+        if self._view.is_current():
+            assert self._view.fold is not None
+            return self._view.fold
+        if self._carry(lambda: reseal.finish_pending(self.home)):
+            self._view.forget()
+        fold, tail = self._view.forward()
+        torn = self._carry(lambda: files.cut(self.home, tail, fold.seq)) if tail.size else b""
+        if self._finish_step(fold):
+            fold, _ = self._view.forward()
         if not fold.seq:
-            if tail.size:
-                files.cut(self.home, tail, 0)
+            files.ensure_reserve(self.home, self.reserve_bytes)  # from the first event on a full disk has a reserve
             self._append(fold, [check.genesis(self._stamped_ctx(fold))])
-        elif tail.size:
-            self._cut_tail(fold, tail)
-        hint = files.read_hint(self.home)
-        if hint is None or fold.seq > hint.seq or hint.hash != fold.hash:
-            self._sync()
-            files.write_hint(self.home, fold)
+        if torn:
+            self._append_today(fold, _tail_cut(torn, fold.seq))
+        self._settle(fold)
         return fold
 
-    def _is_at_tail(self) -> bool:
-        """This process wrote or folded everything that stands in the file."""
-        if self._fold is None or not self._fold.seq or files.identity(self.home.journal) != self._identity:
+    def _finish_step(self, fold: Fold) -> bool:
+        """Carry through a rotation or a mode switch whose last event stands at the tail; True when there was one."""
+        portfolio = fold.portfolio
+        if not fold.seq or portfolio.applied_line == portfolio.applied_offset:
             return False
-        return self._synced_seq == self._fold.seq and segment.size_of(self.home.journal) == self._offset()
+        last = segment.line_at(self.home.journal, portfolio.applied_line, portfolio.applied_offset)
+        step = STEPS.get(last.event) if last is not None else None
+        if step is None or last is None:
+            return False
+        self._carry(lambda: step(self.home, last))
+        self._view.forget()
+        return True
 
-    def _offset(self) -> int:
-        return self._fold.portfolio.applied_offset if self._fold is not None else 0
-
-    def _finish_steps(self) -> None:
-        last = rotate.last_line(self.home)
-        if last is not None and last.event == Event.MODE_SWITCH:
-            switch.finish(self.home, last)
-        if last is not None and last.event == Event.JOURNAL_CHECKPOINT:
-            rotate.finish(self.home, last)
-
-    def _fold_forward(self) -> tuple[Fold, segment.Tail]:
-        """Apply every whole group after what this process already knows."""
-        path = self.home.journal
-        identity = files.identity(path)
+    def _settle(self, fold: Fold) -> None:
+        """Lines others wrote are synced before anyone acts on them; a hint at this very line says they are."""
+        if self._view.durable_seq == fold.seq:
+            return
         hint = files.read_hint(self.home)
-        claimed = 0
-        if self._fold is None or identity != self._identity:
-            (self._fold, claimed), self._identity = projections.start(self.home), identity
-        fold = self._fold
-        files.check_not_shrunk(path, hint, fold.portfolio.applied_offset)
-        cursor = segment.Cursor(fold.seq, fold.hash, fold.portfolio.applied_offset)
-        durable_to = hint.offset if hint is not None and hint.segment == files.first_seq(path) else 0
-        groups, tail = segment.read_groups(path, cursor, durable_to)
-        if files.identity(path) != identity:
-            raise _Moved
-        for read in (read for group in groups for read in group):
-            apply(fold, read.line, read.start, read.end)
-        if fold.seq < claimed:
-            raise JournalDamaged(
-                f"ends at seq {fold.seq}, but state/ has seen seq {claimed}: JOURNAL_SHRUNK",
-                str(path),
-                segment.REPAIR_HINT,
-            )
-        return fold, tail
+        if hint is None or (hint.seq, hint.hash) != (fold.seq, fold.hash):
+            try:
+                files.sync(self.home.journal)
+            except OSError as error:
+                self._die(error)
+            files.write_hint(self.home, fold)
+        self._view.durable_seq = fold.seq
+
+    def _append_today(self, fold: Fold, wanted: Sequence[NewEvent]) -> list[Line]:
+        """Append, into a new segment when the UTC date is later than the segment's."""
+        today = clock.utc_date(clock.now_ms())
+        if fold.portfolio.applied_offset and self._view.opened_on and self._view.opened_on < today:
+            self._append(fold, [rotate.checkpoint(fold)])
+            self._finish_step(fold)
+            with contextlib.suppress(OSError):  # what stays too long does no harm
+                rotate.drop_old(self.home, today, self.retention_days)
+            fresh, _ = self._view.forward()
+            fold.intents, fold.positions, fold.portfolio = fresh.intents, fresh.positions, fresh.portfolio
+            self._view.fold, self._view.durable_seq = fold, fold.seq
+        return self._append(fold, wanted)
 
     def _append(self, fold: Fold, wanted: Sequence[NewEvent]) -> list[Line]:
-        if len(wanted) > GROUP_EVENTS_MAX:
-            raise InvariantError(f"a group of {len(wanted)} events is larger than {GROUP_EVENTS_MAX}")
-        ts = clock.iso(max(clock.now_ms(), 0))
-        raw, lines, starts = bytearray(), [], []
-        prev, seq, offset = fold.hash, fold.seq, fold.portfolio.applied_offset
-        ctx = self._stamped_ctx(fold)
+        if len(wanted) > self.group_events_max:
+            raise InvariantError(f"a group of {len(wanted)} events is larger than {self.group_events_max}")
+        ts = clock.iso(clock.now_ms())
+        texts, lines = [], []
+        prev, ctx = fold.hash, self._stamped_ctx(fold)
         for index, new in enumerate(wanted, 1):
-            seq += 1
-            text, prev = chain.encode(new, seq, ts, (index, len(wanted)), ctx, prev)
-            starts.append(offset + len(raw))
-            raw += text
+            text, prev = chain.encode(new, fold.seq + index, ts, (index, len(wanted)), ctx, prev)
+            if len(text) > self.event_bytes_max and new.event not in chain.CARRIES_FOLD:
+                raise InvariantError(f"{new.event} of {len(text)} bytes is larger than {self.event_bytes_max}")
+            texts.append(text)
             lines.append(chain.decode(text))
-        self._write(bytes(raw), offset)
-        for line, start, end in zip(lines, starts, [*starts[1:], offset + len(raw)], strict=True):
-            apply(fold, line, start, end)
-        self._identity = files.identity(self.home.journal)
-        self._synced_seq = fold.seq
+        offset = fold.portfolio.applied_offset
+        self._write(b"".join(texts), offset)
+        for text, line in zip(texts, lines, strict=True):
+            apply(fold, line, offset, offset + len(text))
+            offset += len(text)
+        self._view.fold, self._view.identity = fold, files.identity(self.home.journal)
+        self._view.opened_on = self._view.opened_on or ts[:10]
+        self._view.durable_seq = 0 if lines[-1].event in STEPS else fold.seq  # a step's last event is to be finished
         files.write_hint(self.home, fold)
-        self.written.extend(lines)
         return lines
 
     def _write(self, raw: bytes, offset: int) -> None:
-        try:
-            files.append(self.home, raw, offset)
-        except files.NoSpace:
-            if not self.may_spend_reserve or not files.release_reserve(self.home):
-                raise JournalUnwritable("no space left", str(self.home.journal), "free disk space") from None
-            self._write_last(raw, offset)
-        except OSError as error:
-            self._die(error)
+        """One durable group; on a full disk once more with the reserve given back.
 
-    def _write_last(self, raw: bytes, offset: int) -> None:
-        """Once more after the reserve was released."""
-        try:
-            files.append(self.home, raw, offset)
-        except files.NoSpace:
-            raise JournalUnwritable(
-                "no space left, reserve used up", str(self.home.journal), "free disk space"
-            ) from None
-        except OSError as error:
-            self._die(error)
+        Raises:
+            JournalUnwritable: nothing of the group counts.
+        """
+        for is_last in (False, True):
+            try:
+                files.append(self.home, raw, offset)
+            except files.NoSpace:
+                if is_last or not self.may_spend_reserve or not files.release_reserve(self.home):
+                    raise JournalUnwritable("no space left", str(self.home.journal), "free disk space") from None
+            except OSError as error:
+                self._die(error)
+            else:
+                return
+
+    def _carry(self, step: Callable[[], Result]) -> Result:
+        """A repeatable step of files; on a full disk once more with the reserve given back.
+
+        Raises:
+            JournalUnwritable: it stopped half-way; the next append carries on.
+        """
+        for is_last in (False, True):
+            try:
+                return step()
+            except OSError as error:
+                is_full = error.errno in files.NO_SPACE
+                if is_last or not (is_full and self.may_spend_reserve and files.release_reserve(self.home)):
+                    what = "no space left" if is_full else f"cannot be written ({error.strerror or error})"
+                    raise JournalUnwritable(
+                        what, str(self.home.journal), "free disk space, check permissions"
+                    ) from None
+        raise AssertionError("unreachable")
 
     def _die(self, error: OSError) -> None:
         """A failed write or fsync is never retried as success: this process appends no more."""
         self._dead = f"cannot be written ({error.strerror or error})"
-        self._fold = None
+        self._view.forget()
         raise JournalUnwritable(self._dead, str(self.home.journal), "check disk and permissions") from None
 
-    def _sync(self) -> None:
-        try:
-            files.sync(self.home.journal)
-            self._synced_seq = self._fold.seq if self._fold is not None else 0
-        except OSError as error:
-            self._die(error)
-
-    def _cut_tail(self, fold: Fold, tail: segment.Tail) -> None:
-        raw = files.cut(self.home, tail, fold.seq)
-        data = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest(), "after_seq": fold.seq}
-        codes = (str(Reason.AUDIT_TAIL_CUT),)
-        self._append(
-            fold,
-            [
-                NewEvent(event=Event.JOURNAL_TAIL_CUT, data=data, reason_codes=codes),
-                check.alert(Reason.AUDIT_TAIL_CUT, f"a torn group of {len(raw)} bytes was cut after seq {fold.seq}"),
-            ],
-        )
-
-    def _rotate(self, fold: Fold) -> None:
-        lines = self._append(fold, [rotate.checkpoint(fold)])
-        rotate.finish(self.home, lines[-1])
-        self._fold = None
-        fresh, _ = self._fold_forward()
-        fold.intents, fold.positions, fold.portfolio = fresh.intents, fresh.positions, fresh.portfolio
-        self._fold = fold
-        self._identity = files.identity(self.home.journal)
+    def _check_alive(self) -> None:
+        if self._dead:
+            raise JournalUnwritable(self._dead, str(self.home.journal), "restart the door; see errors.log")
 
     def _stamped_ctx(self, fold: Fold) -> Context:
         """A context without a mode (kill switch, breakers, notes) writes under the folder's stamp."""
         if self.ctx.mode:
             return self.ctx
-        return msgspec.structs.replace(self.ctx, mode=fold.portfolio.mode or UNSTAMPED_MODE)
+        return msgspec.structs.replace(self.ctx, mode=fold.portfolio.mode or self.unstamped_mode)
 
     def _check_stamp(self, fold: Fold) -> None:
         if self.ctx.mode and fold.portfolio.mode != self.ctx.mode:
@@ -249,8 +282,20 @@ class Journal:
             )
 
 
-class _Moved(Exception):
-    """The segment was rotated away while it was being read."""
+STEPS: Final[dict[str, Callable[[Home, Line], None]]] = {  # the event that ends a segment -> what carries on from it
+    Event.JOURNAL_CHECKPOINT: rotate.finish,
+    Event.MODE_SWITCH: switch.finish,
+}
+
+
+def _tail_cut(torn: bytes, after_seq: int) -> list[NewEvent]:
+    data = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest(), "after_seq": after_seq}
+    codes = (str(Reason.AUDIT_TAIL_CUT),)
+    text = f"a torn group of {len(torn)} bytes was cut after seq {after_seq}"
+    return [
+        NewEvent(event=Event.JOURNAL_TAIL_CUT, data=data, reason_codes=codes),
+        check.alert(Reason.AUDIT_TAIL_CUT, text),
+    ]
 
 
 def stamp(home: Home) -> str:
@@ -259,7 +304,7 @@ def stamp(home: Home) -> str:
     Raises:
         JournalDamaged, JournalError: the journal cannot tell.
     """
-    if segment.first_line(home.journal) is None:
+    if not segment.size_of(home.journal):
         return ""
     reader = Journal(home, Context(run_id="", cycle_id="", script="reader", mode="", instance=""))
     return reader.read_fold().portfolio.mode

@@ -2,13 +2,14 @@
 
 The first append whose date is later than the segment's ends it with JOURNAL_CHECKPOINT (folded state and its hash);
 the file is linked, without overwrite, to `audit-<date>.<first seq>.jsonl`; a new segment opens with the previous
-name, seq and hash and is renamed over. A crash in between is finished by the next append.
+name, seq and hash and is renamed over. A crash in between is finished by the next append. Segments older than the
+retention leave, but for the newest of them: its checkpoint is where verify and rebuild start.
 """
 
-import contextlib
 import hashlib
-import os
-from typing import Final
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,75 +18,51 @@ from desk.base.paths import Home
 from desk.journal import chain, files, segment
 from desk.journal.chain import Context, Line, NewEvent
 from desk.journal.events import Event
-from desk.journal.state import Fold
-
-LAST_LINE_CHUNK: Final = 65_536
-
-
-def is_due(home: Home, fold: Fold, today: str) -> bool:
-    """True when the active segment began on an earlier UTC date."""
-    if fold.portfolio.applied_offset == 0:
-        return False
-    first = segment.first_line(home.journal)
-    return first is not None and first.ts[:10] < today
+from desk.journal.state import Fold, plain
 
 
 def checkpoint(fold: Fold) -> NewEvent:
     """The sealing event: the fold as it stands before it."""
-    state = msgspec.to_builtins(fold, order="sorted", str_keys=True)
-    mark = hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
-    return NewEvent(event=Event.JOURNAL_CHECKPOINT, data={"fold": state, "fold_hash": mark})
+    return NewEvent(event=Event.JOURNAL_CHECKPOINT, data=sealed_state(fold))
+
+
+def sealed_state(fold: Fold) -> dict[str, Any]:
+    """The folded state and its hash, as data of an event that carries them."""
+    state = plain(fold)
+    return {"fold": state, "fold_hash": state_hash(state)}
+
+
+def state_hash(state: Any) -> str:
+    """SHA-256 over the state's sorted JSON."""
+    return hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
 
 
 def finish(home: Home, last: Line) -> None:
     """Carry the rotation through that `last`, a checkpoint at the tail, began. Caller holds the journal lock."""
     path = home.journal
     first = segment.first_line(path)
-    assert first is not None
+    if first is None:
+        raise JournalDamaged("first line is wrong", str(path), segment.REPAIR_HINT)
     files.sync(path)
     target = home.logs / f"audit-{first.ts[:10]}.{first.seq}.jsonl"
-    with contextlib.suppress(FileExistsError):
-        os.link(path, target)
-    if files.identity(target) != files.identity(path):
-        raise JournalDamaged("another segment already has this name", str(target), segment.REPAIR_HINT)
-    files.sync_folder(home.logs)
-    _open_next(home, target.name, last)
-
-
-def _open_next(home: Home, previous: str, last: Line) -> None:
+    files.keep_link(path, target)
     ctx = Context(run_id="", cycle_id="", script="journal", mode=last.mode, instance="")
-    opened = NewEvent(event=Event.JOURNAL_OPENED, data={"previous": previous, "seq": last.seq, "hash": last.hash})
+    opened = NewEvent(event=Event.JOURNAL_OPENED, data={"previous": target.name, "seq": last.seq, "hash": last.hash})
     raw, _ = chain.encode(opened, last.seq + 1, last.ts, (1, 1), ctx, last.hash)
-    put_first_line(home, raw, last.seq + 1)
+    files.put_whole(path, raw)
 
 
-def put_first_line(home: Home, raw: bytes, mark: int) -> None:
-    """Put a new active segment in place: written, synced, renamed over. The same `mark` may be repeated."""
-    fresh = home.logs / f".audit.next.{mark}"
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, raw)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(fresh, home.journal)
-    files.sync_folder(home.logs)
-
-
-def last_line(home: Home) -> Line | None:
-    """The last line of the active segment when it is whole; None when absent, empty or torn."""
-    size = segment.size_of(home.journal)
-    want = min(LAST_LINE_CHUNK, size)
-    while want:
-        raw = segment.load_bytes(home.journal, size - want)
-        cut = raw.rfind(b"\n", 0, len(raw) - 1)
-        if cut >= 0 or want == size:
-            try:
-                return chain.decode(raw[cut + 1 :])
-            except chain.ChainError:
-                return None
-        want = min(want * 8, size)
-    return None
+def drop_old(home: Home, today: str, retention_days: int) -> list[Path]:
+    """Delete sealed segments that ended before the retention, all but the newest of them. Oldest first, so that a
+    crash leaves no hole."""
+    cutoff = (date.fromisoformat(today) - timedelta(days=retention_days)).isoformat()
+    kept = [path for _, path in files.sealed(home)]
+    starts = [path.name.removeprefix("audit-")[:10] for path in kept]
+    ended = [path for path, following in zip(kept, starts[1:], strict=False) if following < cutoff]
+    gone = ended[:-1]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
 
 
 def checkpoint_of(home: Home, opened: Line) -> Fold:
@@ -94,31 +71,36 @@ def checkpoint_of(home: Home, opened: Line) -> Fold:
     Raises:
         JournalDamaged: that segment is missing, or its last line is not the checkpoint it should be.
     """
-    path = home.logs / str(opened.data["previous"])
-    lines = segment.load_bytes(path, 0).rstrip(b"\n")
+    path = home.logs / str(opened.data.get("previous", ""))
+    found = segment.last_line(path)
+    if found is None or found[0].event != Event.JOURNAL_CHECKPOINT:
+        raise JournalDamaged("is missing, or does not end with its checkpoint", str(path), segment.REPAIR_HINT)
+    line, _, end = found
+    if (line.seq, line.hash) != (opened.data.get("seq"), opened.data.get("hash")):
+        raise JournalDamaged("does not end where the next segment says", str(path), segment.REPAIR_HINT)
     try:
-        line = chain.decode(lines[lines.rfind(b"\n") + 1 :] + b"\n")
-        if (line.seq, line.hash) != (opened.data["seq"], opened.data["hash"]):
-            raise chain.ChainError("its last line is not the one the next segment names")
-        return restore(line, path.stat().st_size)
+        return advanced(restore(line), line, end)
     except chain.ChainError as error:
         raise JournalDamaged(str(error), str(path), segment.REPAIR_HINT) from None
 
 
-def restore(line: Line, end: int) -> Fold:
-    """A checkpoint line back to the fold it sealed, advanced over itself.
+def restore(line: Line) -> Fold:
+    """The fold a line carries, as it stood before that line.
 
     Raises:
-        chain.ChainError: the state does not match its hash.
+        chain.ChainError: the state does not match its hash, or has another shape.
     """
     state = line.data.get("fold")
-    mark = hashlib.sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
-    if mark != line.data.get("fold_hash"):
-        raise chain.ChainError("checkpoint does not match its hash")
+    if state_hash(state) != line.data.get("fold_hash"):
+        raise chain.ChainError("the state it carries does not match its hash")
     try:
-        fold = msgspec.convert(state, Fold, strict=False)
+        return msgspec.convert(state, Fold, strict=False)
     except msgspec.ValidationError as error:
-        raise chain.ChainError(f"checkpoint has another shape ({error})") from None
+        raise chain.ChainError(f"the state it carries has another shape ({error})") from None
+
+
+def advanced(fold: Fold, line: Line, end: int) -> Fold:
+    """A restored fold, moved past the checkpoint line that ends at byte `end`."""
     for part in (fold.intents, fold.positions, fold.portfolio):
         part.applied_seq, part.applied_hash = line.seq, line.hash
     fold.portfolio.applied_offset = end

@@ -14,7 +14,8 @@ from desk.base.errors import JournalDamaged, JournalError
 from desk.journal import chain
 
 READ_BYTES_MAX = 2_000_000_000
-TAIL_BYTES_MAX = 8_000_000  # more than the largest group; a longer unreadable rest is damage
+TAIL_BYTES_MAX = 40_000_000  # more than the largest group or checkpoint; a longer unreadable rest is damage
+LAST_LINE_CHUNK = 65_536
 REPAIR_HINT = "run audit.py verify; then audit.py reseal --reason TEXT --ack I_UNDERSTAND"
 
 
@@ -61,10 +62,11 @@ def load_bytes(path: Path, offset: int) -> bytes:
 
 
 def first_line(path: Path) -> chain.Line | None:
-    """The first line of a segment, None for an empty or absent file.
+    """The first line of a segment; None for an absent or empty file, and for one that is torn or wrong (reading the
+    groups then tells which of the two it is).
 
     Raises:
-        JournalDamaged: the first line is wrong.
+        JournalError: it cannot be read.
     """
     try:
         with path.open("rb") as handle:
@@ -73,12 +75,10 @@ def first_line(path: Path) -> chain.Line | None:
         return None
     except OSError as error:
         raise JournalError(f"cannot be read ({error.strerror})", str(path), "check its permissions") from None
-    if not raw:
-        return None
     try:
-        return chain.decode(raw)
-    except chain.ChainError as error:
-        raise JournalDamaged(f"first line: {error}", str(path), REPAIR_HINT) from None
+        return chain.decode(raw) if raw else None
+    except chain.ChainError:
+        return None
 
 
 def line_at(path: Path, start: int, end: int) -> chain.Line | None:
@@ -132,22 +132,39 @@ def _torn_or_damaged(
     if where < durable_to or len(raw) - whole_end > TAIL_BYTES_MAX:
         raise JournalDamaged(f"{why} at byte {where}", str(path), REPAIR_HINT)
     first_seq = (groups[-1][-1].line.seq if groups else cursor.seq) + 1
-    for line in _readable(raw[whole_end:]):
+    for line in readable(raw[whole_end:]):
         if line.seq - line.group[0] + 1 != first_seq or line.group[0] > line.group[1]:
             raise JournalDamaged(f"{why} at byte {where}, with later lines after it", str(path), REPAIR_HINT)
-    size_known = [line.group[1] for line in _readable(raw[whole_end:])]
-    if size_known and len(list(_readable(raw[whole_end:]))) == size_known[0]:
+    sizes = [line.group[1] for line in readable(raw[whole_end:])]
+    if sizes and len(sizes) == sizes[0]:
         raise JournalDamaged(
             f"{why} at byte {where}: a whole group that does not continue the chain", str(path), REPAIR_HINT
         )
 
 
-def _readable(raw: bytes) -> Iterator[chain.Line]:
+def readable(raw: bytes) -> Iterator[chain.Line]:
+    """The lines of a piece of a segment that decode, in order."""
     for _, text in chain.split_lines(raw):
         try:
             yield chain.decode(text)
         except chain.ChainError:
             continue
+
+
+def last_line(path: Path) -> tuple[chain.Line, int, int] | None:
+    """The last line of a file with its byte range, read from the end; None when absent, empty or torn."""
+    size = size_of(path)
+    want = min(LAST_LINE_CHUNK, size)
+    while want:
+        raw = load_bytes(path, size - want)
+        start = raw.rfind(b"\n", 0, len(raw) - 1) + 1
+        if start or want == size:
+            try:
+                return chain.decode(raw[start:]), size - want + start, size
+            except chain.ChainError:
+                return None
+        want = min(want * 8, size)
+    return None
 
 
 def size_of(path: Path) -> int:

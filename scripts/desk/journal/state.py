@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from desk.base.money import text
 from desk.journal.chain import ZERO_HASH
 
 ZERO = Decimal(0)
@@ -75,6 +76,7 @@ class Position(msgspec.Struct, kw_only=True):
     entry_client_id: str = ""
     attempts: dict[str, int] = {}  # leg -> next attempt number
     swap: dict[str, str] = {}  # an unfinished PROTECTION_SWAP: old, new, fallback
+    last_exit_leg: str = ""  # leg of the last sale: a rest that becomes dust after a stop is a stop-out
     unprotected_ms: int = 0  # since when; 0 = protected or not yet judged
 
 
@@ -204,6 +206,22 @@ class Fold(msgspec.Struct, kw_only=True):
 def empty() -> Fold:
     """The fold of no journal."""
     return Fold(intents=IntentsPart(), positions=PositionsPart(), portfolio=PortfolioPart())
+
+
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """A record as sorted JSON values; decimals in the one plain text form (no exponent, no trailing zeros), so that
+    equal states have equal bytes however they were reached."""
+    raw = msgspec.to_builtins(value, order="sorted", str_keys=True, builtin_types=(Decimal,))
+    found: dict[str, Any] = _plain(raw)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _plain(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_plain(item) for item in value]
+    return text(value) if type(value) is Decimal else value
 
 
 def key(venue: str, symbol: str) -> str:

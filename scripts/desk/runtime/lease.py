@@ -13,7 +13,8 @@ from desk.base.errors import LockBusy, StateError
 from desk.base.paths import Home
 from desk.state import lock, store
 
-NAME: Final = "order_lease"
+NAME: Final = "order_lease"  # the info file; its own sidecar lock bears this name
+LOCK: Final = "account"
 
 
 @contextmanager
@@ -27,14 +28,14 @@ def order_lease(home: Home, door: str, wait_s: float = 0.0) -> Iterator[None]:
         LockBusy: somebody else holds it; names the holder.
     """
     try:
-        with lock.hold(home, NAME, lock.Rank.ORDER_LEASE, wait_s):
+        with lock.hold(home, LOCK, lock.Rank.ORDER_LEASE, wait_s):
             beat(home, door, started=True)
             try:
                 yield
             finally:
                 beat(home, door, ended=True)
     except LockBusy as busy:
-        if busy.where != f"{NAME}.lock":
+        if busy.where != f"{LOCK}.lock":
             raise
         raise LockBusy(f"the order lease is held by {holder(home)}", "order lease", "it ends with that cycle") from None
 

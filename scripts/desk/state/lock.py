@@ -35,6 +35,7 @@ class _Held(threading.local):
 
     def __init__(self) -> None:
         self.ranks: list[Rank] = []
+        self.locks: dict[Path, FileLock] = {}  # made once per file: taking one is on the path of every write
 
 
 _held = _Held()
@@ -60,9 +61,9 @@ def hold(home: Home, name: str, rank: Rank, wait_s: float = WAIT_S_MAX) -> Itera
     if _held.ranks and max(_held.ranks) >= rank:
         raise InvariantError(f"lock order: {name} ({rank.name}) after {[r.name for r in _held.ranks]}")
     path = _path(home, name)
-    lock = FileLock(path, timeout=wait_s, poll_interval=POLL_S)
+    lock = _held.locks.get(path) or _held.locks.setdefault(path, FileLock(path, is_singleton=False))
     try:
-        lock.acquire()
+        lock.acquire(timeout=wait_s, poll_interval=POLL_S)
     except Timeout:
         raise LockBusy(f"held by another process for {wait_s:g} s", path.name, "wait for it to finish") from None
     except OSError as error:

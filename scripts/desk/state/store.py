@@ -1,8 +1,9 @@
 """The only code that opens files under `state/`. Owns atomic replacement, corrupt-file handling and writers.
 
 A write takes the row's sidecar lock, reads, validates, changes, writes a unique temporary file in the same
-folder, syncs it (control files, projections, paper truth), renames it over, and syncs the folder where the
-name is new. Corrupt means: parsing failed three times over 150 ms (operators write with plain editors); a copy
+folder, syncs it (control files, projections, paper truth), renames it over, and syncs the folder where the name is new
+or the change is an acknowledgement (control files, paper truth: an engaged latch may not be undone by a power cut).
+Corrupt means: parsing failed three times over 150 ms (operators write with plain editors); a copy
 goes to `state/quarantine/`, the original stays, and the caller gets StateCorrupt: never the same as missing.
 """
 
@@ -29,6 +30,10 @@ READ_TRIES: Final = 3
 READ_TRY_GAP_S: Final = 0.075  # three reads over 150 ms
 FILE_BYTES_MAX: Final = 64_000_000
 DIGEST: Final = "_digest"
+JOURNAL: Final = "journal"
+NAME_MUST_LAST: Final = frozenset(
+    {Kind.CONTROL, Kind.PAPER_TRUTH}
+)  # acknowledged: a power cut may not bring back the old
 Doc = dict[str, Any]
 _ordinal = itertools.count()
 
@@ -111,12 +116,17 @@ def digest_of(value: Doc) -> str:
 
 def was_edited(value: Doc) -> bool:
     """True when a control file was written by someone other than our writers (digest absent or different)."""
-    return value.get(DIGEST) != digest_of(value)
+    try:
+        return value.get(DIGEST) != digest_of(value)
+    except RecursionError:  # no writer of ours nests that deep
+        return True
 
 
 def _locked(home: Home, found: Row, writer: str, names: dict[str, str]) -> AbstractContextManager[None]:
     if writer not in found.writers:
         raise InvariantError(f"{writer} may not write {found.key}: writers are {', '.join(found.writers)}")
+    if found.writers == (JOURNAL,) and lock.held(lock.Rank.JOURNAL):
+        return contextlib.nullcontext()  # the journal lock already keeps every other writer of these files away
     name = found.key if not names else found.key + "_" + "_".join(names.values())
     rank = lock.Rank.CONTROL if found.kind is Kind.CONTROL else lock.Rank.DATA
     return lock.hold(home, name.replace("/", "_"), rank)
@@ -145,15 +155,25 @@ def _replace(home: Home, found: Row, value: Doc, names: dict[str, str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
+        _clear_leftovers(path)
         _write_file(temporary, raw, durable)
         os.replace(temporary, path)
-        if is_new and durable:
+        if durable and (is_new or found.kind in NAME_MUST_LAST):
             _sync_folder(path.parent)
+        if durable and is_new:
+            _sync_folder(home.root)  # the state folder itself may be as new as its first file
     except OSError as error:
         with contextlib.suppress(OSError):  # a read-only file system refuses this too
             temporary.unlink(missing_ok=True)
         what = "no space left" if error.errno == errno.ENOSPC else f"cannot be written ({error.strerror})"
         raise StateError(what, str(path), "free disk space or check the folder's permissions") from None
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what crashed writers of this file left; the caller holds the file's lock, so nobody is writing one."""
+    for entry in path.parent.glob(f".{path.name}.*.tmp"):
+        with contextlib.suppress(OSError):
+            entry.unlink()
 
 
 def _write_file(path: Path, raw: bytes, durable: bool) -> None:

@@ -59,6 +59,6 @@ class Account:
 
     def _check(self, asset: str) -> None:
         balance = self.balances[asset]
-        assert balance.free >= 0 and balance.locked >= 0, f"{asset} went negative: {balance}"
+        assert min(balance.free, balance.locked) >= 0, f"{asset} went negative: {balance}"
         total = balance.free + balance.locked + self.fees[asset] + self.market[asset]
         assert total == self.initial[asset], f"{asset} is not conserved: {total} != {self.initial[asset]}"

@@ -31,7 +31,8 @@ class SimClock:
 
     def advance(self, ms: int) -> int:
         """Move stepped time forward by `ms` >= 0 and return the new now."""
-        assert self.mode is TimeMode.STEP and ms >= 0
+        assert self.mode is TimeMode.STEP
+        assert ms >= 0
         self._stepped_ms += ms
         return self._stepped_ms
 

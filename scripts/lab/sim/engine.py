@@ -66,8 +66,12 @@ class Engine:
             raise Rejection(Reason.WOULD_TRIGGER)
         if request.type == "LIMIT_MAKER" and crosses(market, request, now_ms):
             raise Rejection(Reason.WOULD_TAKE)
-        amount = ZERO if modifiers.empty_book and request.type == "MARKET" else lock_needed(market, request, now_ms)
-        if amount > self.account.free(paid_asset(self._rules(request), request.side)):
+        if request.type == "MARKET" and modifiers.empty_book:
+            return ZERO
+        if request.quote_quantity and quote_to_base(market, request, now_ms) < rules.min_qty:
+            raise Rejection(Reason.FILTER, "LOT_SIZE")
+        amount = lock_needed(market, request, now_ms)
+        if amount > self.account.free(self._paid_by(request)):
             raise Rejection(Reason.INSUFFICIENT_BALANCE, request.side)
         return amount
 
@@ -87,7 +91,7 @@ class Engine:
             order.orig_qty = quote_to_base(self.markets[request.symbol], request, now_ms)
         if modifiers.fill_fraction is not None:
             order.fill_cap = fillable_floor(order.orig_qty * modifiers.fill_fraction, rules.step)
-        self.account.lock(paid_asset(self._rules(request), request.side), amount)
+        self.account.lock(self._paid_by(request), amount)
         order.lock = amount
         self.orders.append(order)
         self._open[order.id] = order
@@ -156,9 +160,8 @@ class Engine:
         return ZERO if bar == NO_BAR else self.markets[symbol].path.bars.bar(bar).volume * MAKER_SHARE
 
     def _fills_whole(self, order: Order, now_ms: int) -> bool:
-        available = sum(
-            (level.qty for level in matching(self.markets[order.request.symbol], order.request, now_ms)), ZERO
-        )
+        levels = matching(self.markets[order.request.symbol], order.request, now_ms)
+        available = sum((level.qty for level in levels), ZERO)
         return order.fillable == order.remaining <= available
 
     def _take(self, order: Order, now_ms: int) -> None:
@@ -182,22 +185,16 @@ class Engine:
 
     def _spendable(self, order: Order) -> Decimal:
         bounded = order.is_limit or order.request.quote_quantity
-        return (
-            order.lock
-            if bounded
-            else order.lock + self.account.free(paid_asset(self._rules(order.request), order.request.side))
-        )
+        return order.lock if bounded else order.lock + self.account.free(self._paid_by(order.request))
 
     def _settle(self, order: Order, price: Decimal, qty: Decimal, now_ms: int, *, is_maker: bool) -> None:
         rules = self.markets[order.request.symbol].rules
         cost = down8(price * qty)
         rate = self.maker_fee if is_maker else self.taker_fee
-        if order.request.side == "BUY":
-            paid, paid_asset, got, got_asset = cost, rules.quote, qty, rules.base
-        else:
-            paid, paid_asset, got, got_asset = qty, rules.base, cost, rules.quote
+        buys = order.request.side == "BUY"
+        paid, got, got_asset = (cost, qty, rules.base) if buys else (qty, cost, rules.quote)
         from_lock = min(paid, order.lock)
-        self.account.pay(paid_asset, from_lock, paid - from_lock)
+        self.account.pay(self._paid_by(order.request), from_lock, paid - from_lock)
         order.lock -= from_lock
         fee = down8(got * rate)
         self.account.receive(got_asset, got, fee)
@@ -212,7 +209,7 @@ class Engine:
         order.status = Status.PARTIALLY_FILLED
         if order.remaining == 0:
             self._finish(order, Status.FILLED, now_ms)
-        elif order.is_limit and order.request.side == "BUY":
+        elif order.is_limit and buys:
             self._release(order, order.lock - min(order.lock, up8(order.request.price * order.remaining)))
 
     def _finish(self, order: Order, status: Status, now_ms: int) -> None:
@@ -223,8 +220,8 @@ class Engine:
 
     def _release(self, order: Order, amount: Decimal) -> None:
         if amount:
-            self.account.unlock(paid_asset(self._rules(order.request), order.request.side), amount)
+            self.account.unlock(self._paid_by(order.request), amount)
             order.lock -= amount
 
-    def _rules(self, request: OrderRequest) -> SymbolRules:
-        return self.markets[request.symbol].rules
+    def _paid_by(self, request: OrderRequest) -> str:
+        return paid_asset(self.markets[request.symbol].rules, request.side)

@@ -7,6 +7,8 @@ from lab.sim.decimals import ZERO, places, plain
 from lab.sim.rejections import Reason, Rejection
 from lab.sim.symbols import SymbolRules
 
+QUOTE_PLACES_MAX = 8
+
 
 def bad(code: int, message: str) -> ApiError:
     """A refusal with HTTP 400."""
@@ -37,12 +39,15 @@ def limit(params: dict[str, str], default: int, most: int) -> int:
 
 
 def amounts(params: dict[str, str], side: str, kind: str, rules: SymbolRules) -> dict[str, Decimal]:
-    """Quantities and price of an order: MARKET BUY takes quoteOrderQty, MARKET SELL takes quantity, all others take quantity and price."""
+    """Quantities and price of an order.
+
+    MARKET BUY takes quoteOrderQty, MARKET SELL takes quantity, all others take quantity and price.
+    """
     if kind == "MARKET":
         name = "quoteOrderQty" if side == "BUY" else "quantity"
         if not params.get(name):
             raise bad(10095, "amount cannot be null")
-        value = _decimal(params, name, places(rules.tick) if side == "BUY" else places(rules.step), 10096)
+        value = _decimal(params, name, QUOTE_PLACES_MAX if side == "BUY" else places(rules.step), 10096)
         return {"quote_quantity" if side == "BUY" else "quantity": value}
     need(params, "quantity")
     need(params, "price")

@@ -130,12 +130,12 @@ class MexcTrading:
             raise bad(33333, "param is error: side")
         if kind not in ORDER_TYPES:
             raise bad(30041, "current order type can not place order")
-        amounts = amounts(call.params, side, kind, rules)
+        sizes = amounts(call.params, side, kind, rules)
         client_id = call.params.get("newClientOrderId") or self._new_id()
         if len(client_id) > CLIENT_ID_LENGTH_MAX:
             raise bad(700008, "Illegal characters found in parameter 'newClientOrderId'; legal range is '^.{1,32}$'.")
         engine_type = "LIMIT" if kind in _FORCE else kind
-        return OrderRequest(symbol=rules.symbol, side=side, type=engine_type, client_id=client_id, **amounts,
+        return OrderRequest(symbol=rules.symbol, side=side, type=engine_type, client_id=client_id, **sizes,
                             time_in_force=_FORCE.get(kind, "GTC"), wire_type=kind), rules  # fmt: skip
 
     def _named(self, call: Call) -> Order | None:

@@ -33,7 +33,8 @@ def run_until(engine: Engine, from_ms: int, to_ms: int) -> None:
             return
         symbol = min(due)[2]
         event = pending[symbol]
-        assert event is not None and event.ms >= cursors[symbol]
+        assert event is not None
+        assert event.ms >= cursors[symbol]
         if event.kind == "fill":
             engine.fill_resting(event.order, event.bar, event.ms)
         else:

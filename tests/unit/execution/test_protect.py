@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from desk.execution import exits, intent as intents, protect, submit
+from desk.execution import exits, protect, submit
+from desk.execution import intent as intents
 from kit import Bench, D, bench, entry, ok
 
 NAME = "binance:BTCUSDT"

@@ -1,0 +1,111 @@
+"""Whose books an order meets: the paper exchange in PAPER, the real one in LIVE. Owns that choice and nothing else.
+
+Market data always comes from the real venue's client; in PAPER the paper exchange is fed with the books this tick read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from desk.base.reasons import Reason
+from desk.config.mode import Mode
+from desk.execution.desk import Account, Desk
+from desk.journal.state import key
+from desk.risk import latch_file, latches
+from desk.risk.facts import Facts
+from desk.runtime.tick import Run
+from desk.venues import clock_sync
+from desk.venues.paper import PaperBroker
+from desk.venues.protocol import Book, SymbolRules, VenueClient
+
+Clients = Callable[[str], VenueClient]
+
+
+@dataclass
+class Accounts:
+    """The accounts of one cycle."""
+
+    run: Run
+    market_of: Clients
+    facts: Facts | None = None
+    _broker: PaperBroker | None = None
+    _asked: dict[str, SymbolRules | None] = field(default_factory=dict)
+
+    def account_of(self, venue: str) -> Account:
+        """Where orders of a venue go.
+
+        Raises:
+            StateError: the paper books are missing beside a journal that is not empty.
+        """
+        if self.run.settings.mode is Mode.LIVE:
+            return self.market_of(venue)
+        return self.broker().client(venue)
+
+    def broker(self) -> PaperBroker:
+        """The paper exchange of this home."""
+        if self._broker is None:
+            self._broker = PaperBroker(self.run.home, self.run.settings, self._rules, self._book)
+        return self._broker
+
+    def open(self) -> None:
+        """Paper books exist before the first order or balance; new ones only beside a journal without opening balances.
+
+        Raises:
+            StateError: the paper books are missing, corrupt, or not ours to create; the line names the way out.
+        """
+        if self.run.settings.mode is Mode.PAPER:
+            opening = self.run.journal.read_fold().portfolio.opening
+            self.broker().open(may_create=not any(venue in opening for venue in self.run.settings.venues))
+
+    def feed(self, desk: Desk) -> None:
+        """Paper orders that rest meet this tick's books."""
+        if self.run.settings.mode is Mode.LIVE or desk.facts is None:
+            return
+        for _, found in sorted(desk.facts.symbols.items()):
+            if found.book is not None and found.best_bid is not None:
+                self.broker().on_book(found.book, self.run.tick_ms)
+
+    def known_offsets(self, desk: Desk) -> None:
+        """The exchanges' clock offsets as last measured, for what must be timed before SNAPSHOT measures anew."""
+        for venue in self.run.settings.venues:
+            found = clock_sync.stored(self.run.home, venue)
+            desk.offset_ms[venue] = found.offset_ms if found is not None else 0
+
+    def _rules(self, venue: str, symbol: str) -> SymbolRules | None:
+        """From this cycle's facts; a door without facts asks the exchange once."""
+        name = key(venue, symbol)
+        found = self.facts.symbols.get(name) if self.facts is not None else None
+        if found is not None:
+            return found.rules
+        if name not in self._asked:
+            self._asked[name] = self.market_of(venue).filters((symbol,)).get(symbol)
+        return self._asked[name]
+
+    def _book(self, venue: str, symbol: str) -> Book | None:
+        found = self.facts.symbols.get(key(venue, symbol)) if self.facts is not None else None
+        return found.book if found is not None else None
+
+
+def why_not(run: Run, live: bool, dry_run: bool) -> str:
+    """The operator's own "send nothing" (design 6): the reason code, empty when orders may be sent."""
+    switches = run.settings.switches
+    if run.settings.mode is Mode.LIVE and not live:
+        return str(Reason.ARM_NO_LIVE_FLAG)
+    if dry_run or switches.dry_run:
+        return str(Reason.ARM_DRY_RUN)
+    return str(Reason.ARM_SAFE_MODE) if switches.safe_mode else ""
+
+
+def exit_block(desk: Desk) -> str:
+    """The last check of an exit, at the moment of writing: FREEZE_ALL, read anew. Nothing else stops an exit (P4)."""
+    found = latches.effective(desk.run.home, desk.fold(), desk.run.settings)
+    return str(Reason.FREEZE_ALL) if found.frozen else ""
+
+
+def entry_block(desk: Desk) -> str:
+    """The last check of an entry, at the moment of writing: the latches, read anew from their files."""
+    found = latches.effective(desk.run.home, desk.fold(), desk.run.settings)
+    if found.frozen:
+        return str(Reason.FREEZE_ALL)
+    if found.kill.active:
+        return str(Reason.KILL_SWITCH)
+    return "" if found.pause.state == latch_file.NORMAL else str(Reason.MODE_PAUSE)

@@ -1,0 +1,82 @@
+"""Money bookkeeping of a tick: opening balances, the end of the risk day, equity marks. Decides nothing."""
+
+from decimal import Decimal
+
+from desk.base import clock
+from desk.base.money import ZERO, text
+from desk.execution.desk import Desk
+from desk.journal.chain import NewEvent
+from desk.journal.events import Event
+from desk.journal.state import Fold
+from desk.venues.outcome import VenueError
+
+
+def open_books(desk: Desk, venue: str) -> bool:
+    """INITIAL_CAPITAL, once per venue: every asset the account holds. False while balances cannot be read.
+
+    Opening balances belong to P5's equation, not to positions; trades older than this event are history.
+    """
+    if venue in desk.fold().portfolio.opening:
+        return True
+    try:
+        balances = desk.account_of(venue).balances()
+    except VenueError as error:
+        desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
+        return False
+    amounts = {b.asset: text(b.free + b.locked) for b in balances.values() if b.free + b.locked > ZERO}
+    if not amounts:
+        desk.run.warn("WARN", f"{venue}: no balance at all; entries stay shut")
+        return False
+
+    def decide(fold: Fold) -> list[NewEvent]:
+        if venue in fold.portfolio.opening:
+            return []
+        return [NewEvent(event=Event.INITIAL_CAPITAL, venue=venue, data={"balances": dict(sorted(amounts.items()))})]
+
+    desk.commit(decide)
+    return True
+
+
+def close_day(desk: Desk) -> bool:
+    """DAY_CLOSED for each risk day that ended; once per date, and the day only moves forward."""
+    today = clock.utc_date(desk.run.tick_ms)
+
+    def decide(fold: Fold) -> list[NewEvent]:
+        days = [capital.day for capital in fold.portfolio.capital.values() if capital.day and capital.day < today]
+        ended = max(days, default="")
+        if not ended or ended <= fold.portfolio.day_closed:
+            return []
+        return [
+            NewEvent(
+                event=Event.DAY_CLOSED, data={"date": ended, "capital": _summary(fold), "counts": fold.portfolio.day}
+            )
+        ]
+
+    before = desk.fold().portfolio.day_closed
+    return desk.commit(decide).portfolio.day_closed != before
+
+
+def mark(desk: Desk, equities: dict[tuple[str, str], Decimal]) -> None:
+    """CAPITAL_MARKED for every (venue, quote) whose equity moved, or whose day has not opened yet."""
+    today = clock.utc_date(desk.run.tick_ms)
+
+    def decide(fold: Fold) -> list[NewEvent]:
+        events = []
+        for (venue, quote), equity in sorted(equities.items()):
+            known = fold.portfolio.capital.get(f"{venue}:{quote}")
+            if known is None or known.equity != equity or known.day < today:
+                data = {"quote": quote, "equity": text(equity)}
+                events.append(NewEvent(event=Event.CAPITAL_MARKED, venue=venue, data=data))
+        return events
+
+    desk.commit(decide)
+
+
+def _summary(fold: Fold) -> dict[str, dict[str, str]]:
+    return {
+        name: {
+            "equity": text(capital.equity), "day_open": text(capital.day_open), "peak": text(capital.peak),
+            "realised": text(capital.realised),
+        }
+        for name, capital in sorted(fold.portfolio.capital.items())
+    }  # fmt: skip

@@ -1,0 +1,329 @@
+"""The stages of one router cycle. Owns what each stage does with the desk; the door owns their order.
+
+A stage isolates its items: one symbol or one order that fails does not stop the others (its error is logged and the
+cycle's exit code says so). Bugs are not caught here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from desk.base import clock, exit_codes
+from desk.base.errors import ConfigError, WorldError
+from desk.base.money import ZERO, text
+from desk.base.reasons import Reason, shown
+from desk.execution import accounts, auto_kill, books, cancel, cycle_events, exits, lookup, protect, sizing, submit
+from desk.execution import intent as intents
+from desk.execution.accounts import Accounts, Clients
+from desk.execution.cycle_events import Evaluation
+from desk.execution.desk import Desk
+from desk.execution.inbox import Inbox
+from desk.execution.intent import LEG_ENTRY, LEG_EXIT, OrderPlan
+from desk.journal import check
+from desk.journal.chain import NewEvent
+from desk.journal.events import Event
+from desk.journal.state import key
+from desk.risk import facts as facts_room
+from desk.risk import facts_gather, latches
+from desk.risk.decision import Decision, Kind, Proposal
+from desk.risk.facts import Cycle as Done
+from desk.risk.facts import Facts
+from desk.runtime.tick import Outcome, Run
+from desk.strategies import table as strategies
+from desk.venues.protocol import OrderType
+
+Evaluate = Callable[[Proposal, Facts], Evaluation]
+
+
+@dataclass
+class Cycle:
+    """One cycle's working state."""
+
+    run: Run
+    desk: Desk
+    evaluate: Evaluate
+    venues: Accounts
+    inbox: Inbox
+    live: bool
+    dry_run: bool
+    decisions: list[Decision] = field(default_factory=list)
+    approved: list[Proposal] = field(default_factory=list)
+    blocked: dict[str, int] = field(default_factory=dict)  # reason code -> denials this cycle
+    failures: list[str] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)  # client ids of this cycle's entries
+    touched: set[str] = field(default_factory=set)  # venue:symbol keys whose position changed
+
+    @staticmethod
+    def begin(run: Run, evaluate: Evaluate, market_of: Clients, *, live: bool, dry_run: bool) -> "Cycle":
+        """Latches from the environment first, then the working table."""
+        latches.sync_environment(run.home, run.journal, run.settings)
+        found = Accounts(run, market_of)
+        desk = Desk(run, found.account_of, sends=not accounts.why_not(run, live=live, dry_run=dry_run))
+        found.known_offsets(desk)
+        return Cycle(run, desk, evaluate, found, Inbox(run), live, dry_run)
+
+    @property
+    def facts(self) -> Facts:
+        """What SNAPSHOT gathered."""
+        assert self.desk.facts is not None
+        return self.desk.facts
+
+    def current_facts(self) -> Facts:
+        """The same prices with the journal as it stands now and what this cycle has done."""
+        fold = self.desk.fold()
+        used: dict[str, Decimal] = {}
+        for name in self.entries:
+            intent = fold.intents.intents.get(name)
+            if intent is not None:
+                account = key(intent.venue, intent.quote)
+                used[account] = used.get(account, ZERO) + intent.quantity * intent.price
+        done = Done(entries_placed=self.desk.entries_sent, notional_used=used)
+        return facts_room.refreshed(self.facts, fold, clock.now_ms(), done)
+
+    def block(self, code: str) -> None:
+        """Count a denial."""
+        self.blocked[code] = self.blocked.get(code, 0) + 1
+
+    def outcome(self) -> Outcome:
+        """The cycle's verdict: 1 when anything wanted was blocked or an item failed."""
+        fold = self.desk.fold()
+        held = len(fold.positions.positions)
+        parts = [f"decisions {len(self.decisions)}", f"orders {self.desk.orders_sent}", f"positions {held}"]
+        parts += [f"blocked {shown(code)} x{count}" for code, count in sorted(self.blocked.items())]
+        parts += self.failures[:3]
+        code = exit_codes.WARN if self.blocked or self.failures else exit_codes.OK
+        state = "completed" if code == exit_codes.OK else "completed, blocked"
+        return Outcome(code, f"ROUTER END — {state}: " + ", ".join(parts), self.run.counts | {"blocked": self.blocked})
+
+
+def recover(state: Cycle) -> None:
+    """Never-sent intents are denied; every unknown or open order is looked up before anything else."""
+    lookup.deny_never_sent(state.desk)
+    failed = lookup.look_at_all(state.desk)
+    if failed:
+        state.failures.append(f"{failed} orders could not be looked up")
+    lookup.alert_old_unknowns(state.desk)
+    books.close_day(state.desk)
+
+
+def snapshot(state: Cycle) -> None:
+    """One frozen Facts for the whole cycle; paper orders then meet the fresh books."""
+    found = facts_gather.gather(
+        state.run, state.venues.market_of, state.desk.fold(), live=state.live, dry_run=state.dry_run
+    )
+    state.desk.facts = state.venues.facts = found
+    state.venues.open()
+    for venue in state.run.settings.venues:
+        seen = found.venue(venue)
+        if seen is not None and seen.clock is not None:
+            state.desk.offset_ms[venue] = seen.clock.offset_ms
+        books.open_books(state.desk, venue)
+    state.venues.feed(state.desk)
+
+
+def manage(state: Cycle) -> None:
+    """Fills booked, TTL, then each position: stops, targets, trailing, protection. Exits first, always."""
+    lookup.look_at_all(state.desk)
+    state.desk.facts = auto_kill.engage_if_due(state.desk, state.current_facts())
+    cancel.cancel_expired(state.desk)
+    if not state.desk.sends:
+        return _say_unmanaged(state)
+    for name in sorted(state.desk.fold().positions.positions):
+        _manage_one(state, name)
+    return None
+
+
+def propose(state: Cycle) -> None:
+    """Decisions from the signals inbox, then from the strategies; none for a venue and symbol without rules."""
+    config = state.run.settings.config
+    needed = strategies.bars_needed(config)
+    if config.market_data.bars_wanted < needed:
+        raise ConfigError(f"is below {needed}, what the strategies need", "market_data.bars_wanted", "raise it")
+    state.decisions = state.inbox.decisions(state.desk)
+    fold = state.desk.fold()
+    for _, found in sorted(state.facts.symbols.items()):
+        position = fold.positions.positions.get(key(found.venue, found.symbol))
+        view = strategies.StrategyView(
+            venue=found.venue, symbol=found.symbol, now_ms=state.desk.exchange_ms(found.venue),
+            interval_s=found.interval_s, bars=found.bars,
+            held_quantity=position.quantity if position is not None else ZERO,
+        )  # fmt: skip
+        state.decisions.extend(strategies.propose_all(view, config))
+    new = [d for d in state.decisions if d.decision_id not in fold.portfolio.decisions_seen]
+    state.run.note(*(cycle_events.proposed(decision) for decision in new))
+
+
+def judge(state: Cycle) -> None:
+    """Every decision against every gate; the verdict is journalled with its numbers."""
+    fold = state.desk.fold()
+    for decision in state.decisions:
+        if _was_sent(fold.intents.intents.values(), decision):
+            state.inbox.done(state.desk, decision, {"outcome": "already acted on"})
+            continue
+        proposal = Proposal(decision=decision, plan=sizing.plan(decision, state.facts))
+        found = state.evaluate(proposal, state.facts)
+        state.run.note(cycle_events.verdict(proposal, found))
+        if found.allowed:
+            state.approved.append(proposal)
+        else:
+            state.block(found.code)
+            state.inbox.denied(state.desk, decision, found.code, found.detail)
+            state.run.say(
+                f"DENIED {decision.symbol} {decision.kind} {decision.strategy}: {shown(found.code)} {found.detail}"
+            )
+
+
+def execute(state: Cycle) -> None:
+    """Approved decisions, exits first; entries are judged again after each order, for the caps count."""
+    if not state.approved:
+        return
+    if not state.desk.sends:
+        for proposal in state.approved:
+            state.block(accounts.why_not(state.run, live=state.live, dry_run=state.dry_run))
+            state.run.say(f"NOT SENT {proposal.decision.symbol} {proposal.decision.side}: nothing may be sent")
+        return
+    for proposal in sorted(state.approved, key=lambda p: p.decision.kind is Kind.ENTRY):
+        _execute_one(state, proposal)
+
+
+def settle(state: Cycle) -> None:
+    """Fills of what was just sent, and protection in the same tick; other doors' fills meanwhile count too."""
+    if not state.desk.sends:
+        return
+    for name in sorted(state.touched | set(state.desk.fold().positions.positions)):
+        _manage_one(state, name, rest_only=name not in state.touched)
+
+
+def publish(state: Cycle) -> None:
+    """Equity marks, the run's end, projections; what is measured goes to the run record only."""
+    books.mark(state.desk, _equities(state))
+    blocked = sorted(state.blocked)
+    end = {"verdict": "blocked" if blocked else "completed", "blocked": blocked, "orders": state.desk.orders_sent}
+    state.desk.commit_events(NewEvent(event=Event.RUN_ENDED, data=end, reason_codes=tuple(blocked)))
+    _alert_stale_cycles(state)
+    state.run.journal.publish()
+    state.run.counts |= {
+        "blockedBy": blocked, "decisions": len(state.decisions), "orders": state.desk.orders_sent,
+        "positions": len(state.desk.fold().positions.positions), "failures": len(state.failures),
+    }  # fmt: skip
+
+
+def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
+    venue, _, symbol = name.partition(":")
+    try:
+        if rest_only and not _needs_work(state, name):
+            return
+        protect.manage(state.desk, name, state.facts.symbol(venue, symbol), lambda: accounts.exit_block(state.desk))
+    except WorldError as error:
+        state.failures.append(f"{symbol}: {error.what}")
+        state.run.log.error(error.line(), venue, symbol, type(error).__name__)
+
+
+def _needs_work(state: Cycle, name: str) -> bool:
+    """A position whose fills or orders another door touched after MANAGE."""
+    position = state.desk.fold().positions.positions.get(name)
+    return position is not None and not intents.standing(state.desk.fold(), position)
+
+
+def _execute_one(state: Cycle, proposal: Proposal) -> None:
+    decision = proposal.decision
+    name = key(decision.venue, decision.symbol)
+    state.touched.add(name)
+    try:
+        if decision.kind is Kind.EXIT:
+            _exit(state, decision, name)
+        else:
+            _enter(state, proposal)
+    except WorldError as error:
+        state.failures.append(f"{decision.symbol}: {error.what}")
+        state.run.log.error(error.line(), decision.venue, decision.symbol, type(error).__name__)
+
+
+def _exit(state: Cycle, decision: Decision, name: str) -> None:
+    position = state.desk.fold().positions.positions.get(name)
+    if position is None:
+        return state.inbox.done(state.desk, decision, {"outcome": "no position"})
+    facts = state.facts.symbol(decision.venue, decision.symbol)
+    bid = facts.best_bid if facts is not None and facts.best_bid else ZERO
+    why = f"{decision.strategy} {' '.join(decision.reasons)}".strip()
+    done = exits.close_position(
+        state.desk, position, LEG_EXIT, bid, why, lambda: accounts.exit_block(state.desk), decision.quantity
+    )
+    if done:
+        state.inbox.done(state.desk, decision, {"outcome": "closed"})
+    return None
+
+
+def _enter(state: Cycle, proposal: Proposal) -> None:
+    """One entry: judged once more against what this cycle has already done, then sent."""
+    if state.desk.entries_sent:
+        again = state.evaluate(proposal, state.current_facts())
+        if not again.allowed:
+            state.block(again.code)
+            state.run.note(cycle_events.verdict(proposal, again))
+            return
+    plan = order_plan(proposal, state.facts)
+    sent = submit.submit(state.desk, plan, lambda: accounts.entry_block(state.desk))
+    result = sent.intent.state if sent.intent is not None else sent.error
+    state.run.say(
+        f"ENTRY {plan.venue} {plan.symbol} {text(plan.quantity)} at most {text(plan.price)} {plan.strategy}: {result}"
+    )
+    if sent.order_id:
+        state.entries.append(sent.order_id)
+        state.inbox.done(state.desk, proposal.decision, {"outcome": result, "client_order_id": sent.order_id})
+    _quarantine_if_due(state, plan)
+
+
+def order_plan(proposal: Proposal, facts: Facts) -> OrderPlan:
+    """The sized proposal as an entry order."""
+    decision, plan = proposal.decision, proposal.plan
+    found = facts.symbol(decision.venue, decision.symbol)
+    assert found is not None and found.rules is not None
+    return OrderPlan(
+        venue=decision.venue, symbol=decision.symbol, base=found.rules.base, quote=found.rules.quote,
+        kind=intents.ENTRY, leg=LEG_ENTRY, side=decision.side, type=OrderType(plan.type), quantity=plan.quantity,
+        price=plan.price, position_id=sizing.position_of(decision), decision_id=decision.decision_id,
+        strategy=decision.strategy, plan_stop=plan.stop_price, plan_target=plan.target_price,
+    )  # fmt: skip
+
+
+def _quarantine_if_due(state: Cycle, plan: OrderPlan) -> None:
+    """Three filter refusals or timeouts in a row within an hour: the symbol is off for an hour, exits only."""
+    limits = state.run.settings.config.quarantine
+    recent = state.desk.fold().positions.rejects.get(key(plan.venue, plan.symbol), [])
+    since = state.run.tick_ms - limits.window_s * 1000
+    if sum(1 for at in recent if at >= since) < limits.rejects_max:
+        return
+    data = {"until_ms": state.run.tick_ms + limits.duration_s * 1000, "cause": "rejects"}
+    codes = (str(Reason.SYMBOL_QUARANTINED),)
+    state.desk.commit_events(
+        NewEvent(event=Event.SYMBOL_QUARANTINED, venue=plan.venue, symbol=plan.symbol, data=data, reason_codes=codes),
+        check.alert(Reason.SYMBOL_QUARANTINED, f"{plan.symbol} refused", plan.symbol, plan.venue, plan.symbol),
+    )
+
+
+def _say_unmanaged(state: Cycle) -> None:
+    """Nothing may be sent: the positions left unmanaged are named (P4)."""
+    for name, position in sorted(state.desk.fold().positions.positions.items()):
+        state.run.warn("WARN", f"unmanaged position {name} {text(position.quantity)}: nothing may be sent")
+
+
+def _alert_stale_cycles(state: Cycle) -> None:
+    limits = state.run.settings.config.health
+    for code in (str(Reason.DATA_STALE), str(Reason.DATA_INVALID_BID)):
+        count = state.desk.fold().portfolio.blocked_cycles.get(code, 0)
+        if count >= limits.stale_blocked_cycles_warn:
+            level = "CRIT" if count >= limits.stale_blocked_cycles_crit else "WARN"
+            state.run.warn(level, f"{shown(code)}: {count} cycles in a row")
+
+
+def _was_sent(known: Any, decision: Decision) -> bool:
+    return any(intent.decision_id == decision.decision_id and intent.kind == str(decision.kind) for intent in known)
+
+
+def _equities(state: Cycle) -> dict[tuple[str, str], Decimal]:
+    """Equity by (venue, quote), where every price is known."""
+    ledger = state.current_facts().ledger
+    known = ledger.accounts.values() if ledger is not None else ()
+    return {(a.venue, a.quote): a.equity for a in known if a.opened and a.equity is not None}

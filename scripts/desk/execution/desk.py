@@ -1,0 +1,101 @@
+"""One tick's working table: the run, the accounts orders go to, and the journal step every room here uses.
+
+Owns the order of "durable first, network second": `commit` writes one group with whatever the tick has noted before it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from desk.base.errors import InvariantError
+from desk.base.reasons import Reason
+from desk.journal import check
+from desk.journal.chain import NewEvent
+from desk.journal.state import Fold, Intent, is_open, is_unsettled
+from desk.risk.facts import Facts
+from desk.runtime.tick import Run
+from desk.venues.protocol import Balance, OrderReport, OrderRequest, SymbolRules, Trade
+
+
+class Account(Protocol):
+    """The part of a venue client that orders need; the paper broker and the real clients both offer it."""
+
+    def balances(self) -> dict[str, Balance]: ...
+    def place_order(self, request: OrderRequest, timestamp_ms: int) -> OrderReport: ...
+    def get_order(self, symbol: str, client_order_id: str) -> OrderReport | None: ...
+    def open_orders(self, symbol: str | None = None) -> tuple[OrderReport, ...]: ...
+    def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
+    def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+
+
+@dataclass
+class Desk:
+    """Everything one cycle holds.
+
+    Attributes:
+        account_of: venue -> the account its orders go to (paper books in PAPER).
+        offset_ms: venue -> exchange time minus ours.
+        sends: False when nothing may be sent (LIVE without --live, DRY_RUN, SAFE_MODE); the door says so.
+    """
+
+    run: Run
+    account_of: Callable[[str], Account]
+    facts: Facts | None = None
+    offset_ms: dict[str, int] = field(default_factory=dict)
+    sends: bool = True
+    orders_sent: int = 0
+    entries_sent: int = 0
+    _known: Fold | None = None
+
+    def fold(self) -> Fold:
+        """The folded state as this process last wrote or read it; every commit looks at the tail anew."""
+        if self._known is None:
+            self._known = self.run.journal.read_fold()
+        return self._known
+
+    def commit(self, decide: Callable[[Fold], Sequence[NewEvent]]) -> Fold:
+        """Append what `decide` wants as one durable group, noted stages first; nothing wanted, nothing written."""
+
+        def whole(fold: Fold) -> Sequence[NewEvent]:
+            wanted = decide(fold)
+            return [*self.run.take_buffered(), *wanted] if wanted else []
+
+        self._known, _ = self.run.journal.transact(whole)
+        return self._known
+
+    def commit_events(self, *events: NewEvent) -> Fold:
+        """Append events that need no look at the fold."""
+        return self.commit(lambda fold: events)
+
+    def alert(self, reason: Reason, text: str, subject: str = "", venue: str = "", symbol: str = "") -> None:
+        """Log and journal an alert unless the very same one already stands."""
+        new = check.alert(reason, text, subject, venue, symbol)
+        self.run.warn(reason.severity, f"{reason.alias or reason}: {text} -> {reason.action}")
+
+        def unless_standing(fold: Fold) -> list[NewEvent]:
+            standing = fold.portfolio.alerts.get(new.data["fingerprint"])
+            return [] if standing is not None and standing.text == text else [new]
+
+        self.commit(unless_standing)
+
+    def exchange_ms(self, venue: str) -> int:
+        """The exchange's time for this tick: ours plus the measured offset."""
+        return self.run.tick_ms + self.offset_ms.get(venue, 0)
+
+    def rules(self, venue: str, symbol: str) -> SymbolRules | None:
+        """The symbol's trading rules as gathered this tick."""
+        if self.facts is None:
+            raise InvariantError("rules asked for before SNAPSHOT")
+        found = self.facts.symbol(venue, symbol)
+        return found.rules if found is not None else None
+
+
+def open_intents(fold: Fold, venue: str = "", symbol: str = "") -> list[tuple[str, Intent]]:
+    """Client id and intent of every order that may still trade or whose fills are not all booked."""
+    return [
+        (name, intent)
+        for name, intent in fold.intents.intents.items()
+        if (is_open(intent) or is_unsettled(intent))
+        and (not venue or intent.venue == venue)
+        and (not symbol or intent.symbol == symbol)
+    ]

@@ -1,0 +1,94 @@
+"""Selling what we hold: one exit order, bounded in price, never more than is ours and free (P4).
+
+Exit quantity = min(position by fills - reserved by other exits, free balance after our own protection's cancel is
+confirmed). An exit whose price has no usable bid goes as the venue's market order, with a CRIT line.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from desk.base.money import ONE, ZERO
+from desk.base.reasons import Reason
+from desk.execution import cancel, lookup, quantise, submit
+from desk.execution import intent as intents
+from desk.execution.desk import Desk
+from desk.execution.intent import EXIT, OrderPlan
+from desk.journal.state import Position, key
+from desk.venues.outcome import VenueError
+from desk.venues.protocol import OrderType, Side, SymbolRules
+
+MayExit = Callable[[], str]
+
+
+def close_position(
+    desk: Desk, position: Position, leg: str, bid: Decimal, why: str, may_exit: MayExit, at_most: Decimal | None = None
+) -> bool:
+    """Cancel the protection, confirm, sell at once; True when nothing more is to be sold.
+
+    Args:
+        bid: usable best bid, 0 for none.
+        at_most: sell no more than this (an exit of a part); None = everything.
+        may_exit: the last check (FREEZE_ALL and the operator's own "send nothing"), asked at the moment of writing.
+    """
+    rules = desk.rules(position.venue, position.symbol)
+    if rules is None or not free_protection(desk, position, why):
+        return False
+    current = _current(desk, position)
+    quantity = sellable(desk, current, rules) if current is not None else ZERO
+    if at_most is not None:
+        quantity = quantise.quantity_down(rules, min(quantity, at_most))
+    if current is None or quantity <= ZERO:
+        return current is None
+    desk.run.say(f"EXIT {position.venue} {position.symbol} {quantity} {leg}: {why}")
+    sent = submit.submit(desk, exit_plan(desk, current, rules, leg, quantity, bid), may_exit)
+    if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
+        lookup.look(desk, sent.order_id, sent.intent)
+    after = _current(desk, position)
+    if at_most is not None and sent.intent is not None:
+        return sent.intent.filled >= quantity
+    return after is None or sellable(desk, after, rules) <= ZERO
+
+
+def exit_plan(
+    desk: Desk, position: Position, rules: SymbolRules, leg: str, quantity: Decimal, bid: Decimal
+) -> OrderPlan:
+    """A sale that takes what the book gives, down to a bounded price."""
+    slack = desk.run.settings.config.entries.slippage_max_frac
+    order_type, price = OrderType.LIMIT_IOC, quantise.price_down(rules, bid * (ONE - slack)) if bid else ZERO
+    if price <= ZERO:
+        desk.alert(
+            Reason.EXIT_BLIND, f"{position.symbol}: no usable bid", position.symbol, position.venue, position.symbol
+        )
+        order_type, price = OrderType.MARKET, position.stop_price or ONE
+    return OrderPlan(
+        venue=position.venue, symbol=position.symbol, base=position.base, quote=position.quote, kind=EXIT, leg=leg,
+        side=Side.SELL, type=order_type, quantity=quantise.quantity_down(rules, quantity, order_type), price=price,
+        position_id=position.position_id, decision_id=position.decision_id, strategy=position.strategy,
+        parent=position.entry_client_id,
+    )  # fmt: skip
+
+
+def free_protection(desk: Desk, position: Position, why: str) -> bool:
+    """Cancel every standing exit of the position; False while one is not confirmed gone (then it still protects)."""
+    for order_id, _ in intents.standing(desk.fold(), position):
+        if not cancel.cancel(desk, order_id, why):
+            return False
+    return True
+
+
+def sellable(desk: Desk, position: Position, rules: SymbolRules) -> Decimal:
+    """What may be sold now, on the lot grid: by fills, by reservations, and by the account's free balance."""
+    by_fills = position.quantity - intents.reserved(desk.fold(), position)
+    if quantise.quantity_down(rules, by_fills) <= ZERO:
+        return ZERO
+    try:
+        balance = desk.account_of(position.venue).balances().get(position.base)
+    except VenueError as error:
+        desk.run.log.error(error.line(), position.venue, "balances", str(error.code or error.class_))
+        return ZERO
+    return quantise.quantity_down(rules, min(by_fills, balance.free if balance is not None else ZERO))
+
+
+def _current(desk: Desk, position: Position) -> Position | None:
+    found = desk.fold().positions.positions.get(key(position.venue, position.symbol))
+    return found if found is not None and found.position_id == position.position_id else None

@@ -1,0 +1,122 @@
+"""Reconcile: exchange truth into the journal, then the comparison. Books evidence, never sends an order.
+
+Order of work: unknown and open orders are looked up; refused and not-found ones of the last 24 h are watched; trades
+of the last day are booked; then journal, exchange and balances are compared and every difference is named.
+"""
+
+from dataclasses import dataclass
+
+from desk.base.reasons import Reason
+from desk.execution import books, compare, fills, lookup
+from desk.execution.compare import Difference, Truth
+from desk.execution.desk import Desk
+from desk.execution.intent import event
+from desk.journal import check
+from desk.journal.chain import NewEvent
+from desk.journal.events import Event
+from desk.journal.state import Fold
+from desk.venues.outcome import VenueError
+from desk.venues.protocol import Trade
+
+TRADES_BACK_MS = 86_400_000
+DIFFERENCES_SHOWN_MAX = 50
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one reconcile found. `failed` names venues that could not be read: then nothing is clean."""
+
+    differences: tuple[Difference, ...]
+    failed: tuple[str, ...]
+    score: int
+
+    @property
+    def clean(self) -> bool:
+        """Every venue was read whole and nothing differs."""
+        return not self.differences and not self.failed
+
+
+def run(desk: Desk, venues: tuple[str, ...]) -> Result:
+    """Reconcile every listed venue; one that fails does not stop the others."""
+    lookup.deny_never_sent(desk)
+    differences: list[Difference] = []
+    failed = []
+    for venue in venues:
+        if not books.open_books(desk, venue):
+            failed.append(venue)
+            continue
+        unread = lookup.look_at_all(desk, venue) + lookup.look_at_watched(desk, venue)
+        truth = _read(desk, venue)
+        if truth is None or unread:
+            failed.append(venue)
+        if truth is not None:
+            differences.extend(compare.compare(desk.fold(), truth, desk.run.settings.instance))
+    lookup.alert_old_unknowns(desk)
+    result = Result(tuple(differences), tuple(failed), compare.score(differences))
+    _write_down(desk, result)
+    return result
+
+
+def _read(desk: Desk, venue: str) -> Truth | None:
+    """Open orders, the last day's trades (ours are booked at once) and balances; None when one cannot be read."""
+    account = desk.account_of(venue)
+    since = desk.exchange_ms(venue) - TRADES_BACK_MS
+    try:
+        trades = tuple(trade for symbol in _symbols(desk, venue) for trade in account.my_trades(symbol, since))
+        _book_ours(desk, venue, trades)
+        return Truth(venue=venue, orders=account.open_orders(), trades=trades, balances=account.balances())
+    except VenueError as error:
+        desk.run.log.error(error.line(), venue, "reconcile", str(error.code or error.class_))
+        return None
+
+
+def _symbols(desk: Desk, venue: str) -> list[str]:
+    """The universe and everything the journal knows of."""
+    fold = desk.fold()
+    known = {i.symbol for i in fold.intents.intents.values() if i.venue == venue}
+    known |= {p.symbol for p in fold.positions.positions.values() if p.venue == venue}
+    return sorted(known | set(desk.run.settings.symbols))
+
+
+def _book_ours(desk: Desk, venue: str, trades: tuple[Trade, ...]) -> None:
+    """FILLs for trades of orders the journal knows; repeats are dropped by the journal."""
+
+    def decide(fold: Fold) -> list[NewEvent]:
+        by_exchange_id = {i.order_id: n for n, i in fold.intents.intents.items() if i.order_id and i.venue == venue}
+        found = []
+        for trade in trades:
+            name = trade.client_order_id or by_exchange_id.get(trade.order_id, "")
+            intent = fold.intents.intents.get(name)
+            if intent is not None and trade.trade_id not in intent.trade_ids:
+                found.append(fills.fill_event(name, intent, trade))
+        return found
+
+    desk.commit(decide)
+
+
+def _write_down(desk: Desk, result: Result) -> None:
+    """RECONCILE_DIFF for each difference, alerts by the score's limits, RECONCILE_DONE."""
+    limits = desk.run.settings.config.reconcile
+    events = [
+        event(
+            Event.RECONCILE_DIFF,
+            d.venue,
+            "",
+            {"name": d.name, "kind": d.kind, "subject": d.subject, "detail": d.detail},
+        )
+        for d in result.differences[:DIFFERENCES_SHOWN_MAX]
+    ]
+    for reason, limit in ((Reason.DRIFT_PAUSE, limits.drift_pause), (Reason.DRIFT_DEGRADE, limits.drift_degrade),
+                          (Reason.DRIFT_WARN, limits.drift_warn)):  # fmt: skip
+        if result.score >= limit:
+            desk.run.warn(reason.severity, f"{reason.alias or reason}: drift score {result.score} -> {reason.action}")
+            events.append(check.alert(reason, f"drift score {result.score}"))
+            break
+    done = {
+        "clean": result.clean,
+        "score": result.score,
+        "differences": len(result.differences),
+        "failed": list(result.failed),
+    }
+    events.append(NewEvent(event=Event.RECONCILE_DONE, data=done))
+    desk.commit_events(*events)

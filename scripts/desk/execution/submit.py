@@ -1,0 +1,112 @@
+"""Sending one order (design 4.8). Owns the order of steps; every outcome ends as an event.
+
+breaker and connection -> timestamp -> INTENT_CREATED + INTENT_SENT_UNKNOWN durable -> last check of the latches ->
+bytes -> CONFIRMED, FAILED_TERMINAL (the venue's definite no), FAILED_TERMINAL(not_sent) (our proof that no byte left),
+or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is ever sent again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk.base.reasons import Reason
+from desk.execution import fills
+from desk.execution import intent as intents
+from desk.execution.desk import Desk
+from desk.execution.intent import OrderPlan
+from desk.journal.chain import NewEvent
+from desk.journal.events import Event
+from desk.journal.state import Fold, Intent, key
+from desk.venues.outcome import Klass, VenueError
+
+LastCheck = Callable[[], str]  # the reason code that stops the order now, empty for none
+FILTER_CLASSES = frozenset({Klass.LOCAL_BUG})
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of one submit. `order_id` is empty when the journal refused to write it a second time."""
+
+    order_id: str
+    intent: Intent | None
+    error: str = ""
+
+
+def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
+    """Write the order down, send it once, book what came back.
+
+    Raises:
+        JournalError: the intent could not be made durable; nothing was sent.
+    """
+    settings = desk.run.settings
+    timestamp_ms = desk.exchange_ms(plan.venue)
+    chosen: list[str] = []
+
+    def decide(fold: Fold) -> list[NewEvent]:
+        order_id, attempt = intents.client_id(settings.instance, plan, fold)
+        if order_id in fold.intents.intents or _exceeds_position(fold, plan):
+            return []
+        chosen.append(order_id)
+        return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.config.clock.recv_window_ms))
+
+    desk.run.check_deadline()
+    desk.commit(decide)
+    if not chosen:
+        return Sent("", None, str(Reason.DUPLICATE))
+    order_id = chosen[0]
+    desk.orders_sent += 1
+    desk.entries_sent += plan.kind == intents.ENTRY
+    error = _send(desk, plan, order_id, timestamp_ms, last_check)
+    return Sent(order_id, desk.fold().intents.intents.get(order_id), error)
+
+
+def _send(desk: Desk, plan: OrderPlan, order_id: str, timestamp_ms: int, last_check: LastCheck) -> str:
+    """The network step; returns an error text for the log, empty when the exchange took it."""
+    stopped = last_check()
+    if stopped:
+        _end(desk, plan, order_id, Event.INTENT_NOT_SENT, {"why": stopped, "code": stopped})
+        return stopped
+    try:
+        report = desk.account_of(plan.venue).place_order(intents.request_of(plan, order_id), timestamp_ms)
+    except VenueError as error:
+        _book_failure(desk, plan, order_id, error)
+        desk.run.log.error(error.line(), plan.venue, "order", str(error.code or error.class_))
+        return error.line()
+    fills.book(desk, order_id, report)
+    return ""
+
+
+def _book_failure(desk: Desk, plan: OrderPlan, order_id: str, error: VenueError) -> None:
+    """A refusal is evidence; an unknown outcome writes nothing: the intent already says SENT_UNKNOWN."""
+    if error.sent == "not_sent":
+        why = error.reason or str(error.class_)
+        _end(desk, plan, order_id, Event.INTENT_NOT_SENT, {"why": why, "code": why})
+    elif error.sent == "rejected":
+        counts = "filter_reject" if error.class_ in FILTER_CLASSES else ""
+        data = {
+            "code": str(error.class_),
+            "venue_code": error.code or 0,
+            "message": error.message[:200],
+            "counts": counts,
+        }
+        _end(desk, plan, order_id, Event.INTENT_FAILED_TERMINAL, data)
+    else:
+        desk.run.warn(
+            "WARN", f"order {order_id} {plan.side} {plan.symbol}: outcome unknown ({error.class_}); looked up"
+        )
+
+
+def _end(desk: Desk, plan: OrderPlan, order_id: str, name: Event, data: dict[str, object]) -> None:
+    codes = (str(data["code"]),)
+    desk.commit_events(
+        intents.event(name, plan.venue, plan.symbol, {"client_order_id": order_id, **data}, plan.decision_id, codes)
+    )
+
+
+def _exceeds_position(fold: Fold, plan: OrderPlan) -> bool:
+    """An exit never sells more than the position holds free of other exits."""
+    if plan.kind != intents.EXIT:
+        return False
+    position = fold.positions.positions.get(key(plan.venue, plan.symbol))
+    if position is None or position.position_id != plan.position_id:
+        return True
+    return plan.quantity > position.quantity - intents.reserved(fold, position)

@@ -1,0 +1,161 @@
+"""Pieces of parsing both exchanges share: their order, trade, book, balance and candle shapes are close cousins.
+
+Pure. A missing key, a wrong type or an unusable number raises KeyError, TypeError or ValueError; the guard turns that
+into "unusable answer, outcome unknown".
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from desk.base import money
+from desk.venues.protocol import Balance, Bar, Book, Level, OrderReport, OrderStatus, Side, Trade
+
+STATUS: Final[Mapping[str, OrderStatus]] = {
+    **{status.value: status for status in OrderStatus if status is not OrderStatus.UNRECOGNISED},
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+    "PARTIALLY_CANCELED": OrderStatus.CANCELED,  # MEXC: cancelled after a partial fill
+}
+DIGITS_MAX: Final = 19
+
+
+def decimal(row: Mapping[str, Any], *names: str, default: str | None = None) -> Decimal:
+    """The first of the named fields that is there, as a Decimal of zero or more; null reads as missing."""
+    for name in names:
+        if row.get(name) is not None:
+            number = money.parse(row[name], name)
+            if number < 0:
+                raise ValueError(f"{name} is negative")
+            return number
+    if default is None:
+        raise KeyError(names[0])
+    return Decimal(default)
+
+
+def whole(row: Mapping[str, Any], *names: str, default: int | None = None) -> int:
+    """The first of the named fields that is there, as an int (digits in quotes count: Binance.US writes them so)."""
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
+            value = int(value[:DIGITS_MAX])
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if value is not None:
+            raise ValueError(f"{name} is no whole number")
+    if default is None:
+        raise KeyError(names[0])
+    return default
+
+
+def words(row: Mapping[str, Any], name: str) -> str:
+    """A field that must be non-empty text."""
+    value = row[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def report(venue: str, row: Mapping[str, Any], client_order_id: str) -> OrderReport:
+    """One order as an exchange tells it. An answer without a status (an ACK) reads as NEW, nothing executed.
+
+    Args:
+        client_order_id: the id we know the order by; in cancel answers `clientOrderId` is the cancel's own.
+    """
+    word = row.get("status", "")
+    if not isinstance(word, str):
+        raise ValueError("status is no text")
+    quantity, executed = decimal(row, "origQty", "Qty", default="0"), decimal(row, "executedQty", default="0")
+    time_ms = whole(row, "time", "transactTime", "updateTime", default=0)
+    return OrderReport(
+        venue=venue, symbol=words(row, "symbol"), client_order_id=client_order_id, order_id=str(row["orderId"]),
+        side=Side(row.get("side") or ""), type=str(row.get("type", "")),
+        status=STATUS.get(word, OrderStatus.UNRECOGNISED) if word else OrderStatus.NEW, status_word=word,
+        quantity=quantity, executed=executed,
+        executed_quote=decimal(row, "cummulativeQuoteQty", "cumulativeQuoteQty", default="0"),
+        price=decimal(row, "price", default="0"), stop_price=decimal(row, "stopPrice", default="0"),
+        time_ms=time_ms, update_ms=whole(row, "updateTime", "transactTime", default=time_ms),
+    )  # fmt: skip
+
+
+def told_of(venue: str, row: Mapping[str, Any], symbol: str, client_order_id: str) -> OrderReport:
+    """The answer to a query or cancel of one order; it must be about that order.
+
+    A cancel answers with `origClientOrderId` ours and `clientOrderId` its own; a cancelled order may keep the latter.
+    """
+    same(row["symbol"], symbol, "symbol")
+    found = report(venue, row, client_order_id)
+    if found.status is not OrderStatus.CANCELED or "origClientOrderId" in row:
+        same(row.get("origClientOrderId") or row["clientOrderId"], client_order_id, "client order id")
+    return found
+
+
+def trade(row: Mapping[str, Any]) -> Trade:
+    """One of our fills from myTrades."""
+    return Trade(
+        trade_id=_id(row["id"]), symbol=words(row, "symbol"), order_id=_id(row["orderId"]),
+        client_order_id=str(row.get("clientOrderId") or ""),
+        side=Side.BUY if _flag(row["isBuyer"]) else Side.SELL,
+        quantity=decimal(row, "qty"), price=decimal(row, "price"), fee=decimal(row, "commission"),
+        fee_asset=words(row, "commissionAsset"), time_ms=whole(row, "time"), maker=_flag(row["isMaker"]),
+    )  # fmt: skip
+
+
+def balances(rows: Any) -> dict[str, Balance]:
+    """Balances by asset; an asset named twice is an answer we cannot use."""
+    found: dict[str, Balance] = {}
+    for row in rows:
+        asset = words(row, "asset")
+        if asset in found:
+            raise ValueError(f"asset {asset} twice")
+        found[asset] = Balance(asset=asset, free=decimal(row, "free"), locked=decimal(row, "locked"))
+    return found
+
+
+def book(venue: str, symbol: str, value: Mapping[str, Any], as_of_ms: int) -> Book:
+    """A book as told: zero, crossed or empty sides are the gates' business, unsorted ones are not usable."""
+    bids, asks = _levels(value["bids"]), _levels(value["asks"])
+    if list(bids) != sorted(bids, key=lambda level: -level.price) or list(asks) != sorted(asks, key=lambda a: a.price):
+        raise ValueError("levels are not in order")
+    return Book(venue=venue, symbol=symbol, bids=bids, asks=asks, as_of_ms=as_of_ms)
+
+
+def bars(rows: Any) -> tuple[Bar, ...]:
+    """Candles, oldest first. The first six columns are the same on both exchanges (MEXC has 8, Binance 12)."""
+    found = tuple(_bar(row) for row in rows)
+    times = [bar.open_ms for bar in found]
+    if times != sorted(set(times)):
+        raise ValueError("candles are not in order")
+    return found
+
+
+def same(value: object, expected: str, name: str) -> None:
+    """The answer must speak of what was asked.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if value != expected:
+        raise ValueError(f"{name} of something else")
+
+
+def _bar(row: Any) -> Bar:
+    open_ms = row[0]
+    if not isinstance(open_ms, int) or isinstance(open_ms, bool):
+        raise ValueError("open time is no whole number")
+    return Bar(open_ms, *(money.parse(item, "candle") for item in row[1:6]))
+
+
+def _levels(rows: Any) -> tuple[Level, ...]:
+    return tuple(Level(money.parse(row[0], "price"), money.parse(row[1], "quantity")) for row in rows)
+
+
+def _id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError("an id is missing")
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("a flag is no boolean")
+    return value

@@ -1,0 +1,233 @@
+"""What an exchange's answer means. Owns the classes, `classify` and `VenueError`; does no I/O.
+
+An answer is judged by its HTTP status, its error code and its message, in that order of suspicion: a 5xx, a 3xx,
+a timeout or a body that does not parse never says "no", whatever else it carries (P2). Only a code or message of
+the venue's error table is a definite no; an unlisted code is not.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from desk.base.errors import WorldError
+
+RETRY_AFTER_S_MAX: Final = 259_200.0  # three days: the longest ban an exchange documents
+MESSAGE_CHARS_MAX: Final = 300
+_DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number with a point stays text, as money must
+
+
+class Klass(StrEnum):
+    """What an answer means for an order (shared data README); `accepted` and `not_sent` complete the list."""
+
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"
+    EXECUTION_UNKNOWN = "execution_unknown"
+    EXECUTION_UNKNOWN_OR_RETRY_READS = "execution_unknown_or_retry_reads"
+    ALREADY_EXISTS = "already_exists_query_by_client_id"
+    RESYNC_CLOCK = "not_executed_resync_clock"
+    RATE_LIMITED = "rate_limited_back_off"
+    ORDER_RATE_LIMITED = "order_rate_limited"
+    IP_BANNED = "ip_banned_stop"
+    WAF_BLOCK = "waf_block_back_off"
+    FATAL_AUTH = "fatal_auth"
+    FATAL_ACCOUNT = "fatal_account"
+    REJECTED = "rejected_final"
+    SYMBOL_HALTED = "rejected_final_symbol_halted"
+    LOCAL_BUG = "rejected_final_local_bug"
+    ORDER_NOT_FOUND = "order_not_found"
+    ORDER_NOT_FOUND_QUERY_FIRST = "order_not_found_query_first"
+    ORDER_ALREADY_FINAL = "order_already_final_query"
+    MAINTENANCE_RETRY_CANCEL = "maintenance_retry_cancel"
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What a class implies for an order: may it stand, may the same request be sent again, what the operator does."""
+
+    order_may_exist: bool
+    retryable: bool
+    what_to_do: str
+
+
+TRAITS: Final[Mapping[Klass, Traits]] = {
+    Klass.ACCEPTED: Traits(True, False, "accepted: nothing to do"),
+    Klass.NOT_SENT: Traits(False, True, "no byte left this host: the next tick may try again"),
+    Klass.EXECUTION_UNKNOWN: Traits(
+        True, False, "never send it again: query by client order id, then open orders and trades"
+    ),
+    Klass.EXECUTION_UNKNOWN_OR_RETRY_READS: Traits(
+        True, False, "an order: never send it again, query by client order id; a read: try again later"
+    ),
+    Klass.ALREADY_EXISTS: Traits(True, False, "the first send worked: query the order by its client order id"),
+    Klass.RESYNC_CLOCK: Traits(False, True, "not executed: measure the clock offset again, then try once more"),
+    Klass.RATE_LIMITED: Traits(False, True, "not executed: wait Retry-After seconds, then go slower"),
+    Klass.ORDER_RATE_LIMITED: Traits(False, True, "not executed: too many orders, wait for the order-count window"),
+    Klass.IP_BANNED: Traits(False, False, "this address is banned: no call until Retry-After has passed"),
+    Klass.WAF_BLOCK: Traits(False, True, "blocked by the exchange's firewall: wait, then check address and parameters"),
+    Klass.FATAL_AUTH: Traits(False, False, "key, signature, permission or IP list is wrong: check the key"),
+    Klass.FATAL_ACCOUNT: Traits(False, False, "the account may not do this: ask the exchange's support"),
+    Klass.REJECTED: Traits(False, False, "the exchange said no: read the message, decide anew"),
+    Klass.SYMBOL_HALTED: Traits(False, False, "the symbol does not trade now: wait until its status is TRADING"),
+    Klass.LOCAL_BUG: Traits(False, False, "our request was wrong: refresh the filters and check its parameters"),
+    Klass.ORDER_NOT_FOUND: Traits(False, False, "the exchange knows no such order: count it as one look, by its time"),
+    Klass.ORDER_NOT_FOUND_QUERY_FIRST: Traits(
+        False, False, "nothing to cancel under that id: query the order, it may be filled"
+    ),
+    Klass.ORDER_ALREADY_FINAL: Traits(False, False, "the order is final already: query it and book its fills"),
+    Klass.MAINTENANCE_RETRY_CANCEL: Traits(False, True, "maintenance: send the cancel again later"),
+}
+UNKNOWN: Final = frozenset({Klass.EXECUTION_UNKNOWN, Klass.EXECUTION_UNKNOWN_OR_RETRY_READS})
+READS_RETRIED: Final = UNKNOWN | {Klass.NOT_SENT, Klass.RATE_LIMITED}
+
+
+@dataclass(frozen=True)
+class ErrorTable:
+    """One venue's errors: message parts first (with the code they need, None = any), then codes, then code ranges."""
+
+    messages: tuple[tuple[int | None, str, Klass], ...]
+    codes: Mapping[int, Klass]
+    ranges: tuple[tuple[int, int, Klass], ...]  # lowest and highest code of the range
+    counted_codes: frozenset[int]  # timeouts and rate limits by code, whatever the HTTP status
+    success_codes: frozenset[int] = frozenset({0, 200})
+
+    def lookup(self, code: int | None, message: str) -> Klass | None:
+        """The class of a code and message; None when the table knows neither."""
+        lowered = message.lower()
+        for wanted, part, klass in self.messages:
+            if wanted in (None, code) and part in lowered:
+                return klass
+        if code is None:
+            return None
+        if code in self.codes:
+            return self.codes[code]
+        return next((klass for low, high, klass in self.ranges if low <= code <= high), None)
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One judged answer. `value` is the decoded JSON body of an accepted one."""
+
+    klass: Klass
+    code: int | None = None
+    message: str = ""
+    http_status: int = 0
+    counts: bool = False  # for the breaker (rules: transport errors, timeouts, 5xx, 429, 418, bad body)
+    retry_after_s: float | None = None
+    value: Any = None
+
+
+class VenueError(WorldError):
+    """An exchange did not do what was asked, or nobody knows.
+
+    `sent` is "not_sent" (proof: no byte left), "rejected" (the venue's definite no) or "unknown". For an order,
+    only "unknown" goes with `order_may_exist`. `reason` names a refusal of our own (`breaker:open`).
+    """
+
+    def __init__(
+        self, venue: str, where: str, finding: Finding, *, is_order: bool, is_read: bool, reason: str = ""
+    ) -> None:
+        traits = TRAITS[finding.klass]
+        self.venue, self.class_, self.reason = venue, finding.klass, reason
+        self.code, self.message, self.http_status = finding.code, finding.message, finding.http_status
+        self.counts_for_breaker, self.retry_after_s = finding.counts, finding.retry_after_s
+        self.order_may_exist = is_order and traits.order_may_exist
+        self.retryable = traits.retryable or (is_read and finding.klass in READS_RETRIED)
+        self.sent = _sent(finding.klass)
+        super().__init__(_what(finding, reason), f"[{venue.upper()}] {where}", traits.what_to_do)
+
+    def __reduce__(self) -> tuple[Callable[..., Exception], tuple[str]]:
+        return WorldError, (self.line(),)
+
+
+def classify(table: ErrorTable, status: int, headers: Mapping[str, str], body: bytes) -> Finding:
+    """Judge one complete HTTP answer (header names in lower case). Pure; never raises."""
+    value, readable = _decode(body)
+    code, message = _code_and_message(value)
+    retry_after_s = _retry_after_s(headers.get("retry-after", ""))
+    klass = _class_of(table, status, code, message, readable)
+    counts = klass is not Klass.ACCEPTED and (
+        status >= 500
+        or status in {408, 418, 429}
+        or (status < 400 and klass in UNKNOWN)
+        or code in table.counted_codes
+    )
+    return Finding(
+        klass=klass, code=code, message=message[:MESSAGE_CHARS_MAX], http_status=status, counts=counts,
+        retry_after_s=retry_after_s, value=value if klass is Klass.ACCEPTED else None,
+    )  # fmt: skip
+
+
+def bad_body(finding: Finding, detail: str) -> Finding:
+    """An accepted answer whose content is not what the endpoint promises: nobody knows what happened."""
+    return Finding(
+        klass=Klass.EXECUTION_UNKNOWN, message=f"unusable answer: {detail}"[:MESSAGE_CHARS_MAX],
+        http_status=finding.http_status, counts=True,
+    )  # fmt: skip
+
+
+def broken(kind: str, started: bool, counts: bool = True) -> Finding:
+    """A transport failure. `started` is whether a byte of the request may have left."""
+    klass = Klass.EXECUTION_UNKNOWN if started else Klass.NOT_SENT
+    return Finding(klass=klass, message=kind, counts=counts)
+
+
+def _class_of(table: ErrorTable, status: int, code: int | None, message: str, readable: bool) -> Klass:
+    known = table.lookup(code, message)
+    if status == 418 or known is Klass.IP_BANNED:
+        return Klass.IP_BANNED
+    if status >= 500 or status < 200 or 300 <= status < 400:
+        return known if known in UNKNOWN and known is not None else Klass.EXECUTION_UNKNOWN
+    if status < 300:
+        if not readable:
+            return Klass.EXECUTION_UNKNOWN
+        if code is None or code in table.success_codes:
+            return Klass.ACCEPTED
+        return known or Klass.EXECUTION_UNKNOWN
+    if status == 429:
+        return Klass.ORDER_RATE_LIMITED if known is Klass.ORDER_RATE_LIMITED else Klass.RATE_LIMITED
+    if known is not None and known not in UNKNOWN:
+        return known
+    return {401: Klass.FATAL_AUTH, 403: Klass.WAF_BLOCK}.get(status, known or Klass.EXECUTION_UNKNOWN)
+
+
+def _decode(body: bytes) -> tuple[Any, bool]:
+    try:
+        return _DECODER.decode(body), True
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, False
+
+
+def _code_and_message(value: Any) -> tuple[int | None, str]:
+    if not isinstance(value, dict):
+        return None, ""
+    code, message = value.get("code"), value.get("msg")
+    if isinstance(code, str) and code.lstrip("-").isdecimal():
+        code = int(code[:12])
+    if not isinstance(code, int) or isinstance(code, bool):
+        code = None
+    return code, message if isinstance(message, str) else ""
+
+
+def _retry_after_s(text: str) -> float | None:
+    """Seconds, bounded; anything that is not a plain number is as good as no header."""
+    plain = text.strip()
+    if not plain.replace(".", "", 1).isdecimal() or not plain.isascii() or len(plain) > 20:
+        return None
+    return min(float(plain), RETRY_AFTER_S_MAX)
+
+
+def _sent(klass: Klass) -> str:
+    if klass is Klass.NOT_SENT:
+        return "not_sent"
+    return "unknown" if klass in UNKNOWN or klass is Klass.ALREADY_EXISTS else "rejected"
+
+
+def _what(finding: Finding, reason: str) -> str:
+    parts = [str(finding.klass)]
+    if finding.http_status:
+        parts.append(f"http {finding.http_status}")
+    if finding.code is not None:
+        parts.append(f"code {finding.code}")
+    detail = reason or finding.message
+    return " ".join(parts) + (f" ({detail})" if detail else "")

@@ -1,0 +1,68 @@
+"""Reading a list of trades to its end. Owns the two ways exchanges page; raises rather than miss a trade.
+
+A look that supports "not found" or "money closes" counts only when it is complete (rules: Intents).
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from desk.venues.outcome import Finding, Klass, VenueError
+from desk.venues.protocol import Trade
+
+PAGES_MAX: Final = 50
+Page = Callable[..., tuple[Trade, ...]]
+
+
+def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]:
+    """Binance: the newest page first, which is nearly always all; else forward by trade id from `since_ms`.
+
+    `startTime` alone may be cut to a day by the exchange, so it is only used to find a first id, and an empty first
+    page although newer trades are known is an incomplete look.
+
+    Raises:
+        VenueError: incomplete after PAGES_MAX pages, or the pages contradict each other.
+    """
+    newest = page()
+    if len(newest) < size or min(trade.time_ms for trade in newest) < since_ms:
+        return _ordered(newest, since_ms)
+    found = list(page(startTime=since_ms))
+    if not found:
+        raise _incomplete(venue, "no first page")
+    for _ in range(PAGES_MAX):
+        last = max(int(trade.trade_id) for trade in found)
+        more = page(fromId=last + 1)
+        found += more
+        if len(more) < size:
+            return _ordered((*found, *newest), since_ms)
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages")
+
+
+def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]:
+    """MEXC: windows of time, each ending where the page before it began (both ends included, repeats dropped).
+
+    Raises:
+        VenueError: incomplete after PAGES_MAX pages, or a page full of one instant.
+    """
+    found: dict[str, Trade] = {}
+    end_ms: int | None = None
+    for _ in range(PAGES_MAX):
+        got = page(startTime=since_ms, endTime=end_ms)
+        fresh = [trade for trade in got if trade.trade_id not in found]
+        found |= {trade.trade_id: trade for trade in fresh}
+        if len(got) < size:
+            return _ordered(tuple(found.values()), since_ms)
+        oldest_ms = min(trade.time_ms for trade in got)
+        if not fresh or oldest_ms == end_ms:
+            raise _incomplete(venue, "a page full of one instant")
+        end_ms = oldest_ms
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages")
+
+
+def _ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
+    unique = {trade.trade_id: trade for trade in trades if trade.time_ms >= since_ms}
+    return tuple(sorted(unique.values(), key=lambda trade: (trade.time_ms, len(trade.trade_id), trade.trade_id)))
+
+
+def _incomplete(venue: str, why: str) -> VenueError:
+    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list of trades: {why}")
+    return VenueError(venue, "myTrades", finding, is_order=False, is_read=True)

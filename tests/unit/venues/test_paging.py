@@ -1,0 +1,74 @@
+"""A list of trades is read to its end, or it is no evidence."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from desk.venues import paging
+from desk.venues.outcome import VenueError
+from desk.venues.protocol import Side, Trade
+
+
+def trade(number: int, time_ms: int) -> Trade:
+    one = Decimal(1)
+    return Trade(
+        trade_id=str(number), symbol="S", order_id="1", client_order_id="", side=Side.BUY, quantity=one, price=one,
+        fee=one, fee_asset="S", time_ms=time_ms,
+    )  # fmt: skip
+
+
+class Exchange:
+    """Pages like Binance (fromId, newest first page) or like MEXC (time windows, newest first)."""
+
+    def __init__(self, trades: list[Trade], size: int) -> None:
+        self.trades, self.size, self.calls = trades, size, 0
+
+    def by_id(self, startTime: int | None = None, fromId: int | None = None) -> tuple[Trade, ...]:  # noqa: N803
+        self.calls += 1
+        if fromId is not None:
+            return tuple([t for t in self.trades if int(t.trade_id) >= fromId][: self.size])
+        if startTime is not None:
+            return tuple([t for t in self.trades if t.time_ms >= startTime][: self.size])
+        return tuple(self.trades[-self.size :])
+
+    def by_time(self, startTime: int, endTime: int | None) -> tuple[Trade, ...]:  # noqa: N803
+        self.calls += 1
+        inside = [t for t in self.trades if startTime <= t.time_ms <= (endTime if endTime is not None else 10**15)]
+        return tuple(reversed(inside[-self.size :]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 35, 100])
+@pytest.mark.parametrize("since", [0, 30, 10_000])
+@pytest.mark.parametrize("way", ["by_id", "by_time"])
+def test_nothing_is_missed_and_nothing_twice(count: int, since: int, way: str) -> None:
+    trades = [trade(number, number * 3 // 2) for number in range(count)]
+    exchange = Exchange(trades, 10)
+    read: Any = getattr(paging, way)
+    found = read(getattr(exchange, way), since, 10, "binance")
+    assert [t.trade_id for t in found] == [t.trade_id for t in trades if t.time_ms >= since]
+
+
+def test_the_usual_look_is_one_call() -> None:
+    exchange = Exchange([trade(number, number) for number in range(9)], 10)
+    paging.by_id(exchange.by_id, 0, 10, "binance")
+    assert exchange.calls == 1
+
+
+def test_a_page_full_of_one_instant_is_incomplete() -> None:
+    exchange = Exchange([trade(number, 5) for number in range(30)], 10)
+    with pytest.raises(VenueError, match="incomplete list of trades"):
+        paging.by_time(exchange.by_time, 0, 10, "mexc")
+
+
+def test_an_exchange_that_never_ends_is_incomplete() -> None:
+    endless = Exchange([trade(number, number) for number in range(20_000)], 10)
+    for look, read in ((endless.by_id, paging.by_id), (endless.by_time, paging.by_time)):
+        with pytest.raises(VenueError, match="more than 50 pages"):
+            read(look, 0, 10, "binance")
+
+
+def test_pages_that_contradict_each_other_are_incomplete() -> None:
+    full = [trade(number, 100) for number in range(10)]
+    with pytest.raises(VenueError, match="no first page"):
+        paging.by_id(lambda **params: () if params else tuple(full), 0, 10, "binance")

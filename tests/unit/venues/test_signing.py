@@ -1,0 +1,69 @@
+"""Signing and encoding against the published vectors, and what reaches the wire."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import binance_client
+import mexc_client
+from desk.base.errors import BadInput, ConfigError
+from desk.venues.caller import encode
+from venue.kit import CONTRACTS, needs_contracts
+
+SIGN = {"binance": binance_client.sign, "mexc": mexc_client.sign}
+
+
+@needs_contracts
+@pytest.mark.parametrize("venue", SIGN)
+def test_published_vectors(venue: str) -> None:
+    rows = json.loads((CONTRACTS / venue / "signatures.json").read_text())
+    assert rows
+    for row in rows:
+        assert SIGN[venue](row["payload"], row.get("secret") or row["private_key_pem"]) == row["signature"]
+
+
+@needs_contracts
+def test_the_documented_request_is_encoded_as_documented() -> None:
+    row = json.loads((CONTRACTS / "binance" / "signatures.json").read_text())[0]
+    assert encode(dict(row["params"])) == row["payload"]
+
+
+@needs_contracts
+def test_an_ed25519_key_may_be_a_file_or_one_line(tmp_path: Path) -> None:
+    row = next(r for r in json.loads((CONTRACTS / "binance" / "signatures.json").read_text()) if "private_key_pem" in r)
+    path = tmp_path / "key.pem"
+    path.write_text(row["private_key_pem"])
+    for secret in (str(path), row["private_key_pem"].replace("\n", "\\n")):
+        assert binance_client.sign(row["payload"], secret) == row["signature"]
+
+
+def test_a_broken_pem_is_one_line_without_the_key(tmp_path: Path) -> None:
+    body = "bm90IGEga2V5"
+    for secret in (f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----", str(tmp_path / "absent.pem")):
+        with pytest.raises(ConfigError, match="BINANCE_API_SECRET: is no usable Ed25519 key") as caught:
+            binance_client.sign("a=1", secret)
+        assert body not in str(caught.value)
+
+
+def test_values_are_encoded_once_and_plainly() -> None:
+    params = {"symbol": "币安USDT", "q": Decimal("1E-7"), "flag": True, "none": None}
+    params |= {"list": ["A", "B&C"], "s": "a b+~"}
+    assert encode(params) == (
+        "symbol=%E5%B8%81%E5%AE%89USDT&q=0.0000001&flag=true&list=%5B%22A%22%2C%22B%26C%22%5D&s=a%20b%2B~"
+    )
+
+
+@pytest.mark.parametrize("value", [0.1, b"x", {"a": 1}])
+def test_a_float_is_refused_money_is_text(value: object) -> None:
+    with pytest.raises(BadInput, match="parameter price"):
+        encode({"price": value})
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=20), max_size=6))
+def test_encoding_loses_nothing(params: dict[str, str]) -> None:
+    assert dict(parse_qsl(encode(params), keep_blank_values=True)) == params
