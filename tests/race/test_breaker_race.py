@@ -27,21 +27,30 @@ limits = Limits(failures_max=10_000, window_s=600)
 hand = Breakers(home, limits, "racer", lambda level, line: print(line, file=sys.stderr))
 time.sleep(max(0, start - time.time()))
 """
-RECORD = HEAD + """
+RECORD = (
+    HEAD
+    + """
 for _ in range(25):
     ticket = hand.admit("binance_api", Purpose.READ)
     assert ticket.allowed
     hand.record_failure(ticket, "http 500", None, False)
 """
-PROBE = HEAD + """
+)
+PROBE = (
+    HEAD
+    + """
 print(int(hand.admit("binance_api", Purpose.READ).allowed))
 """
-TRIP = HEAD.replace("failures_max=10_000", "failures_max=5") + """
+)
+TRIP = (
+    HEAD.replace("failures_max=10_000", "failures_max=5")
+    + """
 for _ in range(5):
     ticket = hand.admit("binance_api", Purpose.READ)
     if ticket.allowed:
         hand.record_failure(ticket, "http 500", None, False)
 """
+)
 
 
 def race(root: Path, code: str) -> list[str]:

@@ -52,9 +52,11 @@ class Accounts:
         Raises:
             StateError: the paper books are missing, corrupt, or not ours to create; the line names the way out.
         """
-        if self.run.settings.mode is Mode.PAPER:
-            opening = self.run.journal.read_fold().portfolio.opening
-            self.broker().open(may_create=not any(venue in opening for venue in self.run.settings.venues))
+        if self.run.settings.mode is not Mode.PAPER:
+            return
+        opening = self.run.journal.read_fold().portfolio.opening
+        for venue in self.run.settings.venues:
+            self.broker().open(may_create=venue not in opening, venues=(venue,))
 
     def feed(self, desk: Desk) -> None:
         """Paper orders that rest meet this tick's books."""

@@ -119,6 +119,7 @@ def snapshot(state: Cycle) -> None:
         if seen is not None and seen.clock is not None:
             state.desk.offset_ms[venue] = seen.clock.offset_ms
         books.open_books(state.desk, venue)
+    _say_blind(state, found)
     state.venues.feed(state.desk)
 
 
@@ -207,6 +208,15 @@ def publish(state: Cycle) -> None:
         "blockedBy": blocked, "decisions": len(state.decisions), "orders": state.desk.orders_sent,
         "positions": len(state.desk.fold().positions.positions), "failures": len(state.failures),
     }  # fmt: skip
+
+
+def _say_blind(state: Cycle, facts: Facts) -> None:
+    """A symbol without a usable book blocks the cycle (exit 1): nothing is decided blind, and it is said."""
+    for name, found in sorted(facts.symbols.items()):
+        if found.best_bid is None:
+            reason = Reason.DATA_MISSING if found.book is None else Reason.DATA_INVALID_BID
+            state.block(str(reason))
+            state.run.warn("WARN", f"{shown(str(reason))}: {name} {'; '.join(found.problems)}".rstrip())
 
 
 def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:

@@ -11,13 +11,13 @@ from desk.base.errors import JournalError, WorldError
 from desk.base.reasons import Reason
 from desk.config.load import Settings
 from desk.health import announce, gather
-from desk.health.facts import JournalLook
+from desk.health.facts import HealthFacts, JournalLook
 from desk.health.result import Cause, CheckResult, Status
 from desk.journal import files
 from desk.journal.chain import NewEvent
 from desk.journal.journal import Journal
 from desk.journal.state import Fold
-from desk.risk import breaker, kill_switch, latches, pause, system_mode
+from desk.risk import breaker, kill_snapshot, kill_switch, latches, pause, system_mode
 from desk.risk.system_mode import ModeState
 
 BY = "heartbeat"
@@ -52,17 +52,31 @@ def restore_reserve(settings: Settings, look: JournalLook) -> JournalLook:
     return msgspec.structs.replace(look, reserve=made, reserve_made=made)
 
 
-def latch(settings: Settings, journal: Journal, results: Iterable[CheckResult], codes: frozenset[str]) -> tuple[str, ...]:
-    """Engage the kill switch for conditions that hold, latch PAUSE for signals that ask for it; each at every look."""
+def engage(settings: Settings, journal: Journal, facts: HealthFacts, results: Iterable[CheckResult]) -> tuple[str, ...]:
+    """Engage the kill switch for each condition that holds, at every look; the first time with its snapshot.
+
+    Entries that stand are cancelled by the router's next tick: an order needs the order lease, and this door none.
+    """
     problems: list[str] = []
-    for reason in dict.fromkeys(kill.reason for result in results for kill in result.kills):
+    reasons = tuple(dict.fromkeys(kill.reason for result in results for kill in result.kills))
+    for reason in reasons:
         problems += kill_switch.engage(settings.home, journal, reason, BY).problems
-    wanted = system_mode.to_latch(codes)
-    if wanted:
-        problems += pause.latch_pause(
-            settings.home, journal, wanted, BY, limits_hash=settings.config_hash
-        ).problems
+    if reasons and facts.kill is not None and not facts.kill.active:
+        held = latches.effective(settings.home, facts.fold, settings)
+        try:
+            document = kill_snapshot.document(facts.fold, held, facts.now_ms)
+            kill_snapshot.write(settings.home, document, settings.environment)
+        except WorldError as error:
+            problems.append(error.line())
     return tuple(dict.fromkeys(problems))
+
+
+def latch(settings: Settings, journal: Journal, signals: frozenset[str]) -> tuple[str, ...]:
+    """Latch PAUSE for the signals that ask for it, at every look: it changes nothing but when each was last seen."""
+    wanted = system_mode.to_latch(signals)
+    if not wanted:
+        return ()
+    return pause.latch_pause(settings.home, journal, wanted, BY, limits_hash=settings.config_hash).problems
 
 
 def write_down(

@@ -21,7 +21,7 @@ from desk.risk import kill_reasons, system_mode
 from desk.risk.system_mode import ModeState
 
 OURS: Final = "health:"  # fingerprints with this subject are heartbeat's to raise and to clear
-SILENT: Final = frozenset({"kill_switch_active", "system_mode"})  # their causes are announced where they arise
+SILENT: Final = frozenset({"system_mode"})  # it repeats what the other checks found
 KILL_CODES: Final = frozenset(str(row.code) for row in kill_reasons.ROWS)
 
 
@@ -74,7 +74,7 @@ def _is_due(fold: Fold, fingerprint: str, event: NewEvent, seen: Sequence[str]) 
 
 
 def _is_ours(fingerprint: str) -> bool:
-    return fingerprint.split("|")[-1].startswith(OURS)
+    return fingerprint.rpartition("|")[2].startswith(OURS)
 
 
 def _is_announced_by_a_latch(cause: Cause) -> bool:

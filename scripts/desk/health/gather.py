@@ -87,9 +87,7 @@ def journal_look(journal: Journal) -> tuple[Fold | None, JournalLook]:
     )  # fmt: skip
 
 
-def gather(
-    settings: Settings, fold: Fold | None, journal: JournalLook, clocks: Mapping[str, ClockLook]
-) -> HealthFacts:
+def gather(settings: Settings, fold: Fold | None, journal: JournalLook, clocks: Mapping[str, ClockLook]) -> HealthFacts:
     """Everything the checks of this heartbeat look at."""
     home = settings.home
     limits, limits_problem = _limits(settings)
@@ -110,7 +108,8 @@ def gather(
         pause=held.pause, pause_problem=_of(held.details, "pause.json"), env_hold=environment_hold.find(home),
         arming=facts_files.arming(settings, live=True, dry_run=False), clocks=clocks,
         breakers=breakers.entries, breakers_problem=_breakers_problem(breakers),
-        rates={venue: _budget(home, venue) for venue in settings.venues}, market=market, market_problems=market_problems,
+        rates={venue: _budget(home, venue) for venue in settings.venues}, market=market,
+        market_problems=market_problems,
         accounts=ledger_of(fold, market, now_ms).accounts if fold is not None else {}, reconciled=_reconciled(home),
         jobs=jobs, lease=_lease(home), disk_free_bytes=disk_free_bytes(home),
         paper_problem=_paper_problem(settings, fold),
@@ -284,4 +283,3 @@ def _paper_problem(settings: Settings, fold: Fold | None) -> str:
         return ""
     look = _file(settings.home, "paper_broker")
     return look.problem or ("paper_broker.json is missing beside a PAPER journal" if look.missing else "")
-

@@ -36,11 +36,19 @@ def previous(home: Home, fold: Fold | None) -> tuple[ModeState, tuple[str, ...]]
     listed = doc.get("seen_alerts")
     seen = tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
     with suppress(msgspec.ValidationError):
-        return msgspec.convert(doc.get("mode_state"), ModeState), seen
+        return msgspec.convert(_renamed(doc.get("system_mode")), ModeState), seen
     if fold is None or fold.portfolio.system_mode == "NORMAL":
         return ModeState(), seen
     journalled = fold.portfolio
     return ModeState(mode=journalled.system_mode, since_ms=journalled.system_mode_since_ms, degraded=True), seen
+
+
+def _renamed(part: object) -> object:
+    """The file's `system_mode` in the fields of ModeState; anything else is left to fail."""
+    if not isinstance(part, dict) or not isinstance(part.get("reasons"), list):
+        return None
+    reasons = [item.get("code") if isinstance(item, dict) else item for item in part["reasons"]]
+    return part | {"reasons": reasons, "good": part.get("good_heartbeats")}
 
 
 def write(
@@ -75,14 +83,17 @@ def status_doc(
         "overall": overall,
         "trading": word,
         "trading_codes": list(unmet),
-        "system_mode": mode.mode,
-        "since_ms": mode.since_ms,
-        "reasons": [{"code": code, "since_ms": mode.since_ms} for code in mode.reasons],
-        "good_heartbeats": mode.good,
-        "good_since_ms": mode.good_since_ms,
-        "codes": list(codes),
+        "system_mode": {
+            "mode": mode.mode,
+            "reasons": [{"code": code, "since_ms": mode.since_ms} for code in mode.reasons],
+            "since_ms": mode.since_ms,
+            "good_heartbeats": mode.good,
+            "good_since_ms": mode.good_since_ms,
+            "degraded": mode.degraded,
+            "causes": list(mode.causes),
+        },
+        "active_codes": list(codes),
         "checks": {name: _check(result) for name, result in results.items()},
-        "mode_state": msgspec.to_builtins(mode),
         "seen_alerts": sorted(seen),
         "rest_errors_since_ms": prices.rest_errors_since_ms(facts),
     }

@@ -103,7 +103,8 @@ def rows(schedule: Mapping[str, Job], venues: tuple[str, ...]) -> tuple[JobLook,
         JobLook(door=door, interval_s=job.interval_s, enabled=job.enabled, listed=is_listed(door, venues))
         for door, job in schedule.items()
     ]
-    found += [JobLook(door=door, interval_s=Job().interval_s, enabled=False) for door in ESSENTIAL if door not in schedule]
+    absent = [door for door in ESSENTIAL if door not in schedule]
+    found += [JobLook(door=door, interval_s=Job().interval_s, enabled=False) for door in absent]
     return tuple(found)
 
 

@@ -321,9 +321,7 @@ class Breakers:
             self.on_change(note)
         return tuple(note for note in notes if isinstance(note, BreakerChange))
 
-    def _change(
-        self, name: str, old: str, event: Event | None, cause: str, new: State = State.CLOSED
-    ) -> BreakerChange:
+    def _change(self, name: str, old: str, event: Event | None, cause: str, new: State = State.CLOSED) -> BreakerChange:
         word = str(event) if event is not None else "READ_AS_OPEN"
         return BreakerChange(component=name, old=old, new=str(new), event=word, cause=cause, script=self.script)
 

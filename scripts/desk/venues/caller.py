@@ -117,9 +117,7 @@ class Caller:
             return self._build(method, path, fixed, signed, stamp_ms)
 
         def attempt() -> T:
-            return self.guard.call(
-                (method, path), build, purpose, parse, timeout_s=timeout_s, before_send=last_look
-            )
+            return self.guard.call((method, path), build, purpose, parse, timeout_s=timeout_s, before_send=last_look)
 
         try:
             return attempt()

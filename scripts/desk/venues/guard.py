@@ -158,9 +158,7 @@ class Guard:
         row = PURPOSES[purpose]
         safe = msgspec.structs.replace(finding, message=self.transport.redact(finding.message))
         is_read = row.retried or not row.component
-        error = VenueError(
-            self.row.name, " ".join(where), safe, is_order=row.is_order, is_read=is_read, reason=reason
-        )
+        error = VenueError(self.row.name, " ".join(where), safe, is_order=row.is_order, is_read=is_read, reason=reason)
         self.log("WARN" if reason else "ERROR", error.line())
         return error
 

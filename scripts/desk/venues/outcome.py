@@ -147,10 +147,7 @@ def classify(table: ErrorTable, status: int, headers: Mapping[str, str], body: b
     retry_after_s = _retry_after_s(headers.get("retry-after", ""))
     klass = _class_of(table, status, code, message, readable)
     counts = klass is not Klass.ACCEPTED and (
-        status >= 500
-        or status in {408, 418, 429}
-        or (status < 400 and klass in UNKNOWN)
-        or code in table.counted_codes
+        status >= 500 or status in {408, 418, 429} or (status < 400 and klass in UNKNOWN) or code in table.counted_codes
     )
     return Finding(
         klass=klass, code=code, message=message[:MESSAGE_CHARS_MAX], http_status=status, counts=counts,

@@ -49,19 +49,21 @@ class PaperBroker:
         self._store, self._settings = PaperStore(home), settings
         self._exchange = Exchange(self._store, terms, rules, market, faults or PaperFaults())
 
-    def open(self, *, may_create: bool) -> None:
+    def open(self, *, may_create: bool, venues: tuple[str, ...] | None = None) -> None:
         """Make sure every venue of the account has books, before the first order or balance.
 
         Args:
             may_create: the PAPER journal holds nothing beyond its genesis (for a venue added later: no opening
                 balances of it). Missing books get `paper.starting_balance_quote` of each quote currency.
 
+            venues: only these of the account's venues; None = all.
+
         Raises:
             StateError: books are missing and may not be created; the line names the way out.
             StateCorrupt: the file is corrupt or does not prove itself.
             ConfigError: no trading rules for any symbol of the universe.
         """
-        openings = {venue: self._opening_of(venue) for venue in self._settings.venues}
+        openings = {venue: self._opening_of(venue) for venue in venues or self._settings.venues}
         self._store.open(openings, may_create=may_create)
 
     def client(self, venue: str) -> "PaperClient":

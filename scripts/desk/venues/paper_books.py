@@ -14,7 +14,7 @@ from desk.base.money import ZERO, text
 from desk.venues.protocol import OPEN_STATUSES, OrderStatus, OrderType, Side
 
 Doc = dict[str, Any]
-CORRUPT_HINT: Final = "restore the file, or mode.py switch PAPER --discard --reason TEXT"
+WAY_OUT: Final = "restore the file, or mode.py switch PAPER --discard --reason TEXT"
 STOP_TYPES: Final = frozenset({OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 ONE_SHOT_TYPES: Final = frozenset({OrderType.MARKET, OrderType.LIMIT_IOC, OrderType.LIMIT_FOK})
 
@@ -139,13 +139,13 @@ def decode(doc: Doc, venue: str, where: str) -> VenueBooks | None:
     """
     sections = doc.get("venues")
     if not isinstance(sections, dict):
-        raise StateCorrupt("is corrupt (no `venues` object)", where, CORRUPT_HINT)
+        raise StateCorrupt("is corrupt (no `venues` object)", where, WAY_OUT)
     if venue not in sections:
         return None
     try:
         return msgspec.convert(sections[venue], VenueBooks)
     except msgspec.ValidationError as error:
-        raise StateCorrupt(f"is corrupt ({venue}: {error})", where, CORRUPT_HINT) from None
+        raise StateCorrupt(f"is corrupt ({venue}: {error})", where, WAY_OUT) from None
 
 
 def encode(doc: Doc, venue: str, books: VenueBooks) -> Doc:

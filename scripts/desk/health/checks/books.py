@@ -29,21 +29,22 @@ def journal(facts: HealthFacts) -> CheckResult:
     causes: list[Cause] = []
     if look.damaged:
         reason = Reason.AUDIT_SHRUNK if look.shrunk else Reason.AUDIT_DAMAGED
-        text = f"{look.damaged}"
-        causes.append(Cause(reason=reason, text=text, status=Status.CRITICAL, signal=True))
+        causes.append(Cause(reason=reason, text=look.damaged, status=Status.CRITICAL, signal=True))
     if look.unwritable:
-        causes.append(
-            Cause(reason=Reason.AUDIT_UNWRITABLE, text=look.unwritable, status=Status.CRITICAL, signal=True)
-        )
+        causes.append(Cause(reason=Reason.AUDIT_UNWRITABLE, text=look.unwritable, status=Status.CRITICAL, signal=True))
     if not look.reserve:
         text = "the disk reserve is gone and cannot be made again"
         causes.append(Cause(reason=Reason.AUDIT_RESERVE, text=text, status=Status.CRITICAL, signal=True))
     causes += [*_state_files(facts), *_resealed(facts)]
-    head = f"seq {facts.fold.seq} {facts.fold.hash[:12]}" if facts.fold is not None and facts.fold.seq else "nothing written yet"
-    made = ", reserve made" if look.reserve_made else ""
-    shown = "" if look.damaged else f"{head}{made}"
+    shown = "" if look.damaged else _head(facts) + (", reserve made" if look.reserve_made else "")
     seq = facts.fold.seq if facts.fold is not None else None
     return judged("journal", causes, shown, {"seq": seq, "reserve": look.reserve, "writable": not look.unwritable})
+
+
+def _head(facts: HealthFacts) -> str:
+    if facts.fold is None or not facts.fold.seq:
+        return "nothing written yet"
+    return f"seq {facts.fold.seq} {facts.fold.hash[:12]}"
 
 
 def _never(facts: HealthFacts, why: str) -> Cause:

@@ -34,6 +34,4 @@ def _venue(facts: HealthFacts, venue: str, look: ClockLook | None) -> Iterator[C
         residual_ms = abs(look.skew_ms - look.stored_offset_ms)
         if residual_ms > limits.drift_warn_ms:
             text = f"{venue} drifted {residual_ms} ms from the offset in use"
-            yield Cause(
-                reason=Reason.CLOCK_DRIFT, text=text, status=Status.WARNING, signal=True, venue=venue
-            )
+            yield Cause(reason=Reason.CLOCK_DRIFT, text=text, status=Status.WARNING, signal=True, venue=venue)

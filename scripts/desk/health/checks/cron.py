@@ -71,6 +71,7 @@ def _row(found: Standing) -> dict[str, Any]:
     job = found.job
     return {
         "status": found.lateness.upper(), "interval_s": job.interval_s, "enabled": job.enabled and job.listed,
-        "last_run_ms": job.last_run_ms, "last_success_ms": job.last_success_ms, "last_duration_ms": job.last_duration_ms,
+        "last_run_ms": job.last_run_ms, "last_success_ms": job.last_success_ms,
+        "last_duration_ms": job.last_duration_ms,
         "age_ms": found.age_ms,
     }  # fmt: skip

@@ -50,9 +50,7 @@ def config(facts: HealthFacts) -> CheckResult:
     causes = []
     if facts.limits_problem:
         text = f"{facts.limits_problem} -> {Reason.OVERLAY_CORRUPT.action}"
-        causes.append(
-            Cause(reason=Reason.OVERLAY_CORRUPT, text=text, status=Status.CRITICAL, signal=True)
-        )
+        causes.append(Cause(reason=Reason.OVERLAY_CORRUPT, text=text, status=Status.CRITICAL, signal=True))
     found = facts.env_file
     if found.problem:
         causes.append(Cause(reason=None, text=found.problem, status=facts.unknown, subject=".env"))
@@ -77,9 +75,7 @@ def _venue(facts: HealthFacts, venue: str, budget: Budget) -> Iterator[Cause]:
     orders = budget.order_frac(facts.now_ms)
     if budget.banned(facts.now_ms):
         text = f"{venue} banned until {clock.iso(budget.ban_until_ms)}"
-        yield Cause(
-            reason=Reason.RATE_BANNED, text=text, status=Status.CRITICAL, signal=True, venue=venue
-        )
+        yield Cause(reason=Reason.RATE_BANNED, text=text, status=Status.CRITICAL, signal=True, venue=venue)
     elif budget.backing_off(facts.now_ms):
         text = f"{venue} backing off until {clock.iso(budget.back_off_until_ms)}"
         yield Cause(reason=Reason.RATE_LIMITED, text=text, signal=True, venue=venue)

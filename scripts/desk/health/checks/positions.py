@@ -29,7 +29,7 @@ def positions(facts: HealthFacts) -> CheckResult:
     if facts.fold is None:
         return _blind("positions", facts)
     held = facts.fold.positions.positions
-    causes = [cause for name, position in sorted(held.items()) for cause in _position(facts, facts.fold, name, position)]
+    causes = [c for name, position in sorted(held.items()) for c in _position(facts, facts.fold, name, position)]
     dust = len(facts.fold.positions.dust)
     shown = f"{len(held)} open" + (f", {dust} dust" if dust else "")
     return judged("positions", causes, shown, {name: _row(facts, name, p) for name, p in sorted(held.items())})
@@ -37,7 +37,7 @@ def positions(facts: HealthFacts) -> CheckResult:
 
 def exposure(facts: HealthFacts) -> CheckResult:
     """Each position, their sum and their number against the caps; losses against the limits that engage the kill
-    switch (with prices that are fresh enough to mark)."""
+    switch (with prices fresh enough to mark). A loss is a WARNING: the kill switch acts, and its own alert is CRIT."""
     if facts.fold is None:
         return _blind("exposure", facts)
     causes: list[Cause] = []
@@ -49,7 +49,8 @@ def exposure(facts: HealthFacts) -> CheckResult:
         causes.append(Cause(reason=Reason.POSITIONS_MAX, text=f"{count} positions, {most} allowed"))
     data = {name: _account(account) for name, account in sorted(facts.accounts.items())}
     shown = ", ".join(f"{name} {row['exposure_frac']} of equity" for name, row in data.items() if row["exposure_frac"])
-    return judged("exposure", causes, f"{count} of {most} positions" + (f", {shown}" if shown else ""), data, tuple(kills))
+    fine = f"{count} of {most} positions" + (f", {shown}" if shown else "")
+    return judged("exposure", causes, fine, data, tuple(kills))
 
 
 def intents(facts: HealthFacts) -> CheckResult:
@@ -65,9 +66,7 @@ def intents(facts: HealthFacts) -> CheckResult:
 
 def _position(facts: HealthFacts, fold: Fold, name: str, position: Position) -> Iterator[Cause]:
     def cause(reason: Reason | None, what: str, status: Status) -> Cause:
-        return Cause(
-            reason=reason, text=f"{name} {what}", status=status, venue=position.venue, symbol=position.symbol
-        )
+        return Cause(reason=reason, text=f"{name} {what}", status=status, venue=position.venue, symbol=position.symbol)
 
     market = facts.market.get(name)
     if market is None or market.mark_bid is None:
@@ -112,7 +111,8 @@ def _caps(facts: HealthFacts, fold: Fold, name: str, account: Account) -> Iterat
     held = [n for n, p in fold.positions.positions.items() if (p.venue, p.quote) == (account.venue, account.quote)]
     if account.base is None or account.exposure is None:
         if held:
-            text = f"{name} equity is not known" + (f": no price for {', '.join(account.missing)}" if account.missing else "")
+            why = f": no price for {', '.join(account.missing)}" if account.missing else ""
+            text = f"{name} equity is not known{why}"
             yield Cause(reason=Reason.CAPITAL_UNKNOWN, text=text, status=facts.unknown, subject=name)
         return
     limits = facts.limits.exposure
@@ -135,7 +135,7 @@ def _losses(facts: HealthFacts, name: str, account: Account, kills: list[Kill]) 
     if found.kill_reason is not None:
         text = f"{name} day loss {frac_text(lost)}, drawdown {frac_text(drawdown)}"
         kills.append(Kill(reason=found.kill_reason, text=name))
-        yield Cause(reason=KILL_CODES[found.kill_reason], text=text, status=Status.CRITICAL, subject=name)
+        yield Cause(reason=KILL_CODES[found.kill_reason], text=text, subject=name)
     elif drawdown >= facts.limits.capital.drawdown_no_entries_frac:
         yield Cause(reason=Reason.DRAWDOWN, text=f"{name} drawdown {frac_text(drawdown)}", subject=name)
 
@@ -173,9 +173,7 @@ def _positions_max(facts: HealthFacts) -> int:
 
 
 def _blind(name: str, facts: HealthFacts) -> CheckResult:
-    cause = Cause(
-        reason=Reason.AUDIT_DAMAGED, text=UNSEEN, status=facts.unknown, signal=True, subject=name
-    )
+    cause = Cause(reason=Reason.AUDIT_DAMAGED, text=UNSEEN, status=facts.unknown, signal=True, subject=name)
     return judged(name, [cause], "")
 
 

@@ -38,7 +38,10 @@ def market_data(facts: HealthFacts) -> CheckResult:
 
 
 def flash_crash(facts: HealthFacts) -> CheckResult:
-    """A fall of 0.10 in 15 minutes, by confirmed stored polls that are fresh; it engages the kill switch."""
+    """A fall of 0.10 in 15 minutes, by confirmed stored polls that are fresh; it engages the kill switch.
+
+    A WARNING here: the market fell, the system works. The kill switch's own alert is CRIT.
+    """
     limits, causes, kills = facts.limits.entries, [], []
     falls: dict[str, str] = {}
     for venue in facts.venues:
@@ -52,9 +55,7 @@ def flash_crash(facts: HealthFacts) -> CheckResult:
             falls[name] = frac_text(fallen)
             if fallen >= limits.flash_crash_frac:
                 text = f"{name} fell {frac_text(fallen)} in {limits.flash_crash_window_min} min"
-                causes.append(
-                    Cause(reason=Reason.FLASH_CRASH, text=text, status=Status.CRITICAL, venue=venue, symbol=symbol)
-                )
+                causes.append(Cause(reason=Reason.FLASH_CRASH, text=text, venue=venue, symbol=symbol))
                 kills.append(Kill(reason=FLASH_KILL, text=f"{name} fell"))
     shown = ", ".join(f"{name} {fall}" for name, fall in falls.items())
     window = f"{limits.flash_crash_window_min} min fall {shown}, limit {limits.flash_crash_frac}" if shown else ""
@@ -114,9 +115,7 @@ def _errors(facts: HealthFacts, venue: str) -> Iterator[Cause]:
     count, limits = _error_count(facts, venue), facts.limits.health
     text = f"{venue} {count} REST errors in 60 s"
     if count >= limits.rest_errors_crit:
-        yield Cause(
-            reason=Reason.REST_ERRORS, text=text, status=Status.CRITICAL, signal=True, venue=venue
-        )
+        yield Cause(reason=Reason.REST_ERRORS, text=text, status=Status.CRITICAL, signal=True, venue=venue)
     elif count >= limits.rest_errors_warn:
         yield Cause(reason=Reason.REST_ERRORS, text=text, venue=venue)
 
@@ -148,8 +147,9 @@ def _symbol(facts: HealthFacts, venue: str, symbol: str) -> Iterator[Cause]:
 
 
 def _others(facts: HealthFacts, found: SymbolFacts) -> list[OtherMid]:
-    others = [o for o in facts.market.values() if o.symbol == found.symbol and o.venue != found.venue and _is_fresh(facts, o)]
-    return [OtherMid(venue=o.venue, mid=o.polls[-1].mid, at_ms=o.polls[-1].at_ms) for o in others]
+    same = [other for other in facts.market.values() if other.symbol == found.symbol and other.venue != found.venue]
+    fresh = [other for other in same if _is_fresh(facts, other)]
+    return [OtherMid(venue=other.venue, mid=other.polls[-1].mid, at_ms=other.polls[-1].at_ms) for other in fresh]
 
 
 def _is_fresh(facts: HealthFacts, found: SymbolFacts) -> bool:
@@ -164,7 +164,7 @@ def _streams(facts: HealthFacts) -> Iterator[Cause]:
     """A stream asked for that nothing here provides: REST serves, or nothing does."""
     if facts.limits.market_data.mode == "ws":
         fallback = facts.limits.market_data.ws_rest_fallback
-        text = "MARKET_DATA_MODE=ws, but no stream runs; REST is read" + ("" if fallback else " although fallback is off")
+        text = "MARKET_DATA_MODE=ws, but no stream runs: REST is read" + ("" if fallback else ", although it is off")
         yield Cause(
             reason=Reason.DATA_MISSING, text=text, status=Status.WARNING if fallback else facts.unknown, subject="ws"
         )
