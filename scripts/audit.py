@@ -9,17 +9,14 @@ from desk.runtime import bootstrap
 bootstrap.ensure_packages()
 
 import argparse
-import csv
-import io
-import json
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
 from desk.base import exit_codes
 from desk.base.errors import BadInput
 from desk.base.reasons import Reason
+from desk.journal import export as exports
 from desk.journal import files, reseal, search, verify
 from desk.journal.chain import Line, NewEvent
 from desk.journal.events import Event
@@ -63,6 +60,7 @@ def reseal_journal(run: Run, args: argparse.Namespace) -> Outcome:
         raise BadInput("the acknowledgement is missing", "audit.py reseal", f"--ack {ACK}")
     if not args.reason.strip():
         raise BadInput("is empty", "--reason", "say what happened")
+    run.journal.unstamped_mode = str(run.settings.mode)
     with order_lease(run.home, DOOR, run.settings.config.runtime.operator_lease_wait_s):
         if not reseal.is_pending(run.home):
             with files.journal_lock(run.home):
@@ -107,39 +105,15 @@ def export(run: Run, args: argparse.Namespace) -> Outcome:
     """Matching lines as they stand (jsonl) or as a table (csv), to a file or to the screen."""
     wanted = search.make_filter(args.event, args.reason, args.since)
     found = search.newest(run.home, wanted, args.last) if args.last else search.lines(run.home, wanted)
-    text, count = FORMATS[args.format](found)
+    text, count = exports.FORMATS[args.format](found)
     if args.out:
-        _write(Path(args.out), text)
+        exports.write(args.out, text)
     elif not run.as_json:
         sys.stdout.write(text)
     document = {"count": count} if args.out else {"count": count, "export": text}
     return Outcome(exit_codes.OK, f"AUDIT EXPORT — OK: {count} lines{' to ' + args.out if args.out else ''}", document)
 
 
-def as_jsonl(found: Iterable[tuple[bytes, Line]]) -> tuple[str, int]:
-    """The journal's own bytes, so that hashes can be checked from them."""
-    rows = [raw.decode() for raw, _ in found]
-    return "".join(rows), len(rows)
-
-
-def as_csv(found: Iterable[tuple[bytes, Line]]) -> tuple[str, int]:
-    """One row a line; data, group and reason codes as JSON."""
-    out, count = io.StringIO(), 0
-    writer = csv.DictWriter(out, search.FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for _, line in found:
-        values = search.row(line)
-        writer.writerow(
-            {k: v if isinstance(v, str | int) else json.dumps(v, sort_keys=True) for k, v in values.items()}
-        )
-        count += 1
-    return out.getvalue(), count
-
-
-FORMATS: Final[dict[str, Callable[[Iterable[tuple[bytes, Line]]], tuple[str, int]]]] = {
-    "jsonl": as_jsonl,
-    "csv": as_csv,
-}
 COMMANDS: Final[dict[str, Callable[[Run, argparse.Namespace], Outcome]]] = {
     "verify": verify_chain, "rebuild": rebuild, "reseal": reseal_journal, "tail": tail, "explain": explain,
     "note": note, "export": export,
@@ -158,13 +132,6 @@ def _text(line: Line) -> str:
     data: dict[str, Any] = {name: value for name, value in line.data.items() if name not in HIDDEN}
     shown = " ".join(f"{name}={value}" for name, value in data.items())[:DATA_CHARS_SHOWN_MAX]
     return " ".join(part for part in (str(line.seq), line.ts, line.event, where, shown, f"[{line.script}]") if part)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot be written ({error.strerror})", str(path), "choose another --out") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -187,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     subs.add_parser("explain", help="the life of one id").add_argument("id", metavar="ID")
     subs.add_parser("note", help="write a remark").add_argument("text", metavar="TEXT")
     sub = subs.add_parser("export", help="lines for other programs")
-    sub.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
+    sub.add_argument("--format", choices=sorted(exports.FORMATS), default="jsonl")
     sub.add_argument("--out", default="", metavar="FILE")
     sub.add_argument("--last", type=_count, default=0, metavar="N", help="only the newest N")
     _filters(sub)

@@ -20,8 +20,7 @@ from desk.base.errors import BadInput, ConfigError, WorldError
 from desk.base.paths import find_home
 from desk.config.load import Settings, load
 from desk.risk import breaker
-from desk.runtime import client_door
-from desk.venues import dialect, dialect_binance, paging, table
+from desk.venues import client_door, dialect, dialect_binance, paging, table
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
 from desk.venues.outcome import Klass, VenueError

@@ -18,8 +18,7 @@ from desk.base.errors import BadInput, WorldError
 from desk.base.paths import find_home
 from desk.config.load import Settings, load
 from desk.risk import breaker
-from desk.runtime import client_door
-from desk.venues import dialect, dialect_mexc, paging, table
+from desk.venues import client_door, dialect, dialect_mexc, paging, table
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
 from desk.venues.outcome import Finding, Klass, VenueError
@@ -166,9 +165,8 @@ class MexcClient:
         try:
             return dialect_mexc.order_params(request)
         except BadInput as error:
-            finding = Finding(klass=Klass.NOT_SENT)
-            where = f"POST {ROW.order_path}"
-            raise VenueError(VENUE, where, finding, is_order=True, is_read=False, reason=error.line()) from None
+            finding = Finding(klass=Klass.NOT_SENT, reason="venue:unsupported", message=error.line())
+            raise VenueError(VENUE, f"POST {ROW.order_path}", finding, is_order=True, is_read=False) from None
 
     def _exchange_info(self, params: Params, wanted: tuple[str, ...]) -> dict[str, SymbolRules]:
         def parse(answer: Any) -> dict[str, SymbolRules]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from desk.base import clock
 from desk.base.paths import Home
 from desk.journal.chain import Context
 from desk.journal.journal import Journal
@@ -100,3 +101,30 @@ def codes_of(folder: Path) -> dict[str, int]:
 def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)
+
+
+def drop_signal(played: Day, name: str, **fields: Any) -> None:
+    """Put a signal into the inbox, as a producer does: written aside, then renamed."""
+    now_ms = get(played.sim.admin_url + "/sim/clock")["now_ms"]
+    body = {
+        "id": name, "source": "test", "venue": "binance", "symbol": "BTCUSDT", "side": "BUY", "kind": "ENTRY",
+        "edge_bps": "500", "stop_price": None, "target_price": None, "created_at": clock.iso(now_ms),
+        "expires_at": clock.iso(now_ms + 86_400_000),
+    }  # fmt: skip
+    inbox = played.home / "signals"
+    inbox.mkdir(exist_ok=True)
+    (inbox / f".{name}.tmp").write_text(json.dumps(body | fields))
+    (inbox / f".{name}.tmp").rename(inbox / f"{name}.json")
+
+
+WIDE_CAPS = {
+    'position_paper_frac = "0.10"': 'position_paper_frac = "1"',
+    'total_frac = "0.30"': 'total_frac = "1"',
+    'notional_cap_per_cycle_quote = "150"\nmax_notional_per_order_quote = "150"\nmin_order': (
+        'notional_cap_per_cycle_quote = "100000"\nmax_notional_per_order_quote = "100000"\nmin_order'
+    ),
+}
+NO_STRATEGIES = {
+    "[strategies.sma_cross]\nenabled = true": "[strategies.sma_cross]\nenabled = false",
+    "[strategies.rsi]\nenabled = true": "[strategies.rsi]\nenabled = false",
+}

@@ -19,6 +19,7 @@ from desk.journal.journal import Journal
 FAST = Path("/dev/shm")
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY_MS = 86_400_000
+STEPS = ("write", "fsync", "replace", "link", "unlink", "ftruncate", "mkdir")
 CTX = Context(run_id="r1", cycle_id="c1", script="router", mode="PAPER", instance="acct")
 
 
@@ -96,6 +97,34 @@ def fill(client_id: str = "abcd1", trade_id: str = "t1", quantity: str = "1", **
         "time_ms": START_MS,
     } | more  # fmt: skip
     return of_order(Event.FILL, client_id, **data)
+
+
+class Died(BaseException):
+    """The process ended here (raised in its place where a test wants to go on)."""
+
+
+@contextmanager
+def dying_at(step: int) -> Iterator[list[str]]:
+    """Raise Died at the step-th change of the file system; gives the names of the steps taken."""
+    taken: list[str] = []
+    real = {name: getattr(os, name) for name in STEPS}
+
+    def wrap(name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(taken) == step:
+                raise Died(name)
+            taken.append(name)
+            return real[name](*args, **kwargs)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, wrap(name))
+    try:
+        yield taken
+    finally:
+        for name, function in real.items():
+            setattr(os, name, function)
 
 
 def independent_check(paths: list[Path]) -> int:

@@ -58,7 +58,7 @@ class Sim:
     def stop(self) -> None:
         """End the process this object started."""
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.communicate(timeout=30)  # reads what is left and closes both pipes
 
     def _post(self, path: str, body: object) -> None:
         raw = json.dumps(body).encode()

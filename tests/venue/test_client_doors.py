@@ -292,18 +292,37 @@ def test_breakers_status_and_reset(binance: Host) -> None:
         assert breakers(*argv).returncode == 2
 
 
+STAMP = """
+import sys
+sys.path.insert(0, 'scripts')
+from desk.base.paths import find_home
+from desk.journal.chain import Context
+from desk.journal.journal import Journal
+context = Context(run_id="r", cycle_id="c", script="test", mode="PAPER", instance="i")
+Journal(find_home().ensure(), context).transact(lambda fold: [])
+"""
+
+
+def journal(host: Host) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (host.root / "execution-logs" / "audit.jsonl").read_text().splitlines()]
+
+
+def test_a_bare_request_journals_what_it_did_to_the_breaker(binance: Host) -> None:
+    real = {"SANAD_CLOCK": ""}
+    for code in (STAMP, FORCE, PROBE):
+        assert binance.snippet(code, **real).returncode == 0
+    lines = journal(binance)
+    assert [line["event"] for line in lines] == ["GENESIS", "CONTROL_EDITED", "BREAKER_CHANGED", "BREAKER_CHANGED"]
+    assert [line["data"]["to"] for line in lines[2:]] == ["half_open", "closed"]
+    assert {line["data"]["script"] for line in lines[2:]} == {"binance_client"}
+
+
 def test_a_reset_is_journalled_with_its_reason_where_the_folder_is_stamped(binance: Host) -> None:
-    stamp = (
-        "import sys; sys.path.insert(0, 'scripts')\nfrom desk.base.paths import find_home\n"
-        "from desk.journal.journal import Journal\nfrom desk.journal.chain import Context\n"
-        "ctx = Context(run_id='r', cycle_id='c', script='t', mode='PAPER', instance='i')\n"
-        "Journal(find_home().ensure(), ctx).transact(lambda fold: [])"
-    )
-    assert binance.snippet(stamp).returncode == 0
+    assert binance.snippet(STAMP).returncode == 0
     path = binance.root / "state" / "circuit_breakers.json"
     path.write_text('{"binance_api": {"state": "open", "cooldown_until": "2999-01-01T00:00:00+00:00"}}')
     assert binance.run("scripts/breakers.py", "reset", "all", "--reason", "exchange is back").returncode == 0
-    lines = [json.loads(line) for line in (binance.root / "execution-logs" / "audit.jsonl").read_text().splitlines()]
+    lines = journal(binance)
     assert [line["event"] for line in lines] == ["GENESIS", "CONTROL_EDITED", "BREAKER_CHANGED", "NOTE"]
     changed = lines[2]["data"]
     assert (changed["from"], changed["to"], changed["script"]) == ("open", "closed", "breakers")

@@ -150,7 +150,9 @@ def propose(state: Cycle) -> None:
             interval_s=found.interval_s, bars=found.bars,
             held_quantity=position.quantity if position is not None else ZERO,
         )  # fmt: skip
-        state.decisions.extend(strategies.propose_all(view, config))
+        opened_by = position.strategy if position is not None else ""
+        found_here = strategies.propose_all(view, config)
+        state.decisions.extend(d for d in found_here if d.kind is Kind.ENTRY or d.strategy == opened_by)
     new = [d for d in state.decisions if d.decision_id not in fold.portfolio.decisions_seen]
     state.run.note(*(cycle_events.proposed(decision) for decision in new))
 

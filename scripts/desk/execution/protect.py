@@ -76,7 +76,8 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     if bid and bid <= position.stop_price:
         exits.close_position(desk, position, LEG_STOP, bid, "price through the stop", may_exit)
         return
-    place_stop(desk, position, rules, position.stop_price, may_exit)
+    if not place_stop(desk, position, rules, position.stop_price, may_exit):
+        _fall_back(desk, position, rules, _default_stop(desk, position, facts), may_exit)
 
 
 def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal, may_exit: MayExit) -> bool:
@@ -85,14 +86,14 @@ def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal
     quantity = exits.sellable(desk, position, rules)
     stop_price = quantise.price_down(rules, stop)
     limit = quantise.price_down(rules, stop * (ONE - slack))
-    if quantise.problem(rules, OrderType.STOP_LOSS_LIMIT, quantity, limit):
-        return False
     plan = OrderPlan(
         venue=position.venue, symbol=position.symbol, base=position.base, quote=position.quote, kind=EXIT,
         leg=LEG_STOP, side=Side.SELL, type=OrderType.STOP_LOSS_LIMIT, quantity=quantity, price=limit,
         stop_price=stop_price, position_id=position.position_id, decision_id=position.decision_id,
         strategy=position.strategy, parent=position.entry_client_id,
     )  # fmt: skip
+    if quantise.problem(rules, intents.request_of(plan, ""), limit, _reference(desk, position))[0]:
+        return False
     sent = submit.submit(desk, plan, may_exit)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
@@ -151,10 +152,14 @@ def move_stop(
 
 
 def _fall_back(desk: Desk, position: Position, rules: SymbolRules, old: Decimal, may_exit: MayExit) -> None:
+    """Else another level, else a market exit, else PAUSE_NEEDS_MANUAL (rules.md, PROTECTION_SWAP)."""
     if place_stop(desk, position, rules, old, may_exit):
+        if old != position.stop_price:
+            _plan_exit(desk, position, old, position.target_price, position.trail_peak)
         return
-    facts = desk.facts.symbol(position.venue, position.symbol) if desk.facts is not None else None
-    bid = facts.best_bid if facts is not None and facts.best_bid else ZERO
+    if may_exit():
+        return
+    bid = _reference(desk, position)
     if not exits.close_position(desk, position, LEG_EXIT, bid, "no stop could be placed", may_exit):
         where = f"{position.symbol}: neither a stop nor an exit could be placed"
         desk.alert(Reason.MANUAL_NEEDED, where, position.symbol, position.venue, position.symbol)
@@ -176,10 +181,20 @@ def _with_plan(desk: Desk, position: Position, facts: SymbolFacts) -> Position:
     """A position without a stop gets the default one (rules.md, Exits: a null stop)."""
     if position.stop_price > ZERO:
         return position
-    entry = divide(position.cost_quote, position.quantity)
-    found = protection_levels.levels(facts.closed_bars, entry, desk.run.settings.config.exits)
-    _plan_exit(desk, position, found.stop, position.target_price, position.trail_peak)
+    stop = _default_stop(desk, position, facts)
+    _plan_exit(desk, position, stop, position.target_price, position.trail_peak)
     return desk.fold().positions.positions[key(position.venue, position.symbol)]
+
+
+def _default_stop(desk: Desk, position: Position, facts: SymbolFacts) -> Decimal:
+    entry = divide(position.cost_quote, position.quantity)
+    return protection_levels.levels(facts.closed_bars, entry, desk.run.settings.config.exits).stop
+
+
+def _reference(desk: Desk, position: Position) -> Decimal:
+    """This tick's best bid of the symbol; 0 when there is none."""
+    facts = desk.facts.symbol(position.venue, position.symbol) if desk.facts is not None else None
+    return facts.best_bid if facts is not None and facts.best_bid else ZERO
 
 
 def _plan_exit(desk: Desk, position: Position, stop: Decimal, target: Decimal, peak: Decimal) -> None:

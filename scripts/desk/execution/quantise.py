@@ -5,9 +5,10 @@ Safe side: a sale's stop and limit round down, a purchase's limit rounds up, qua
 
 from decimal import Decimal
 
-from desk.base.money import ZERO, ceil_step, floor_step
+from desk.base.money import ZERO, ceil_step, floor_step, text
 from desk.base.reasons import Reason
-from desk.venues.protocol import OrderType, SymbolRules
+from desk.venues import filters
+from desk.venues.protocol import OrderRequest, OrderType, SymbolRules
 
 
 def price_down(rules: SymbolRules, price: Decimal) -> Decimal:
@@ -35,24 +36,28 @@ def quantity_down(rules: SymbolRules, quantity: Decimal, order_type: OrderType =
     return lot if lot >= least else ZERO
 
 
-def problem(rules: SymbolRules, order_type: OrderType, quantity: Decimal, price: Decimal, floor: Decimal = ZERO) -> str:
-    """Why the exchange would refuse this order: a reason code, empty when its filters are met.
+def problem(
+    rules: SymbolRules, order: OrderRequest, price: Decimal, reference: Decimal, floor: Decimal = ZERO
+) -> tuple[str, str]:
+    """Why the exchange (or our own minimum) would refuse this order.
 
     Args:
+        price: what its notional is counted at.
+        reference: a recent price for percent filters; 0 = not known.
         floor: our own minimum notional; the exchange's counts when it is higher.
+
+    Returns:
+        Reason code and detail, both empty when every filter is met.
     """
-    if quantity <= ZERO or quantity != quantity_down(rules, quantity, order_type):
-        return str(Reason.FILTERS)
-    if price <= ZERO or (rules.price_max and price > rules.price_max) or price < rules.price_min:
-        return str(Reason.FILTERS)
-    if order_type is not OrderType.MARKET and floor_step(price, rules.tick) != price:
-        return str(Reason.FILTERS)
-    notional = quantity * price
-    if notional < max(rules.notional_min, floor):
-        return str(Reason.NOTIONAL_MIN)
-    if rules.notional_max and notional > rules.notional_max:
-        return str(Reason.NOTIONAL_MAX)
-    return ""
+    notional = order.quantity * price
+    broken = filters.violations(rules, order, reference)
+    if order.quantity > ZERO and notional < max(rules.notional_min, floor):
+        return str(Reason.NOTIONAL_MIN), f"notional {text(notional)}"
+    if "NOTIONAL" in broken:
+        return str(Reason.NOTIONAL_MAX), f"notional {text(notional)}"
+    if broken:
+        return str(Reason.FILTERS), f"{' '.join(broken)}: quantity {text(order.quantity)} at {text(price)}"
+    return "", ""
 
 
 def is_dust(rules: SymbolRules, quantity: Decimal, price: Decimal) -> bool:

@@ -1,8 +1,9 @@
 """Sizing: a decision and the facts become a quantised order plan, before any gate speaks. Pure.
 
-An entry's notional is the signal's own, or what the caps leave; the overlay's `size_frac` multiplies it. The quantity
-is counted at the limit price, so that the caps hold at the worst price the order may take. Every protective leg must
-reach `protective_notional_margin` times the exchange's minimum notional at its own price, net of the fee (rules.md, Exits).
+An entry's notional is the signal's own, or what the caps leave; the overlay's `size_frac` multiplies it. The
+quantity is counted at the limit price, so that the caps hold at the worst price the order may take. The protective
+leg must pass every filter too, and reach `protective_notional_margin` times the exchange's minimum notional at its
+own price, net of the fee (rules.md, Exits).
 """
 
 from decimal import Decimal
@@ -17,7 +18,7 @@ from desk.risk import market
 from desk.risk.decision import Decision, Kind, Plan
 from desk.risk.facts import Facts, SymbolFacts
 from desk.strategies import protection_levels
-from desk.venues.protocol import OrderType, Side, SymbolRules
+from desk.venues.protocol import OrderRequest, OrderType, Side, SymbolRules
 
 
 def plan(decision: Decision, facts: Facts) -> Plan:
@@ -93,7 +94,7 @@ def _wanted_notional(decision: Decision, facts: Facts, limits: Config, rules: Sy
         limits.entries.notional_cap_per_cycle_quote - used,
         base * position_frac,
         base * limits.exposure.total_frac - exposure,
-        free,
+        divide(free, ONE + rules.taker_fee_frac),
     )
     return max(min(caps), ZERO) * limits.exposure.size_frac
 
@@ -108,17 +109,35 @@ def _entry_problem(
     bid: Decimal,
 ) -> tuple[str, str]:
     floor = limits.entries.min_order_notional_quote
-    problem = quantise.problem(rules, order_type, quantity, limit, floor)
-    if problem:
-        return problem, f"quantity {text(quantity)} at {text(limit)}"
+    order = _order(rules, Side.BUY, order_type, quantity, limit)
+    found = quantise.problem(rules, order, limit, bid, floor)
+    if found[0]:
+        return found
     if stop >= bid:
         return str(Reason.FILTERS), f"stop {text(stop)} is not below the best bid {text(bid)}"
     net = quantise.quantity_down(rules, quantity * (ONE - rules.taker_fee_frac))
-    leg = net * quantise.price_down(rules, stop * (ONE - limits.entries.slippage_max_frac))
-    least = rules.notional_min * limits.exits.protective_notional_margin
-    if leg < least:
-        return str(Reason.NOTIONAL_MIN), f"its stop would be worth {text(leg)}, less than {text(least)}"
-    return "", ""
+    leg_price = quantise.price_down(rules, stop * (ONE - limits.entries.slippage_max_frac))
+    leg = _order(rules, Side.SELL, OrderType.STOP_LOSS_LIMIT, net, leg_price, quantise.price_down(rules, stop))
+    code, detail = quantise.problem(
+        rules, leg, leg_price, bid, rules.notional_min * limits.exits.protective_notional_margin
+    )
+    return code, f"its stop: {detail}" if code else ""
+
+
+def _order(
+    rules: SymbolRules,
+    side: Side,
+    order_type: OrderType,
+    quantity: Decimal,
+    price: Decimal,
+    stop: Decimal | None = None,
+) -> OrderRequest:
+    """An order as the filters look at it; it has no id yet."""
+    limit = None if order_type is OrderType.MARKET else price
+    return OrderRequest(
+        client_order_id="", symbol=rules.symbol, side=side, type=order_type, quantity=quantity, price=limit,
+        stop_price=stop,
+    )  # fmt: skip
 
 
 def _prices(found: SymbolFacts) -> tuple[Decimal, Decimal, Decimal]:

@@ -100,10 +100,12 @@ class ModeLook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnvFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`.env`: names in it that no part of the system knows, and its file mode (None: there is no file)."""
+    """`.env`: names in it that no part of the system knows, its file mode (None: there is no file), and whether it
+    holds a key or secret of a real exchange."""
 
     unknown: tuple[str, ...] = ()
     mode: int | None = None
+    has_secrets: bool = False
     problem: str = ""
 
 

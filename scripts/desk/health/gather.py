@@ -17,6 +17,7 @@ from desk.base.errors import JournalError, StateError, WorldError
 from desk.base.paths import CHECKOUT, Home
 from desk.config import env
 from desk.config.load import Settings
+from desk.config.mode import VenueEnv
 from desk.config.schema import Config
 from desk.health import look_market, schedule
 from desk.health.facts import (
@@ -46,6 +47,7 @@ LOOKED_AT: Final = (  # state files that no other look of this module would find
     "policy", "cron_health",
 )  # fmt: skip
 NOT_OURS: Final = frozenset({"STATE_DB_PATH", "LOG_LEVEL"})  # of the BTCTurk runbook: accepted, nothing depends on them
+SECRET_ENDINGS: Final = ("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")
 PROBES: Final = 3  # looks at a clock; the one with the shortest trip counts
 Doc = Mapping[str, Any]
 
@@ -114,7 +116,7 @@ def gather(settings: Settings, fold: Fold | None, journal: JournalLook, clocks: 
         jobs=jobs, lease=_lease(home), disk_free_bytes=disk_free_bytes(home),
         paper_problem=_paper_problem(settings, fold),
         rest_errors_since_ms=whole(_doc(home, "system_status").get("rest_errors_since_ms")), files=looks,
-        env_file=env_file(home),
+        env_file=env_file(home, settings.venue_env),
     )  # fmt: skip
 
 
@@ -157,17 +159,21 @@ def install_time_ms(home: Home, known: Doc, now_ms: int) -> int:
     return min(found, default=now_ms)
 
 
-def env_file(home: Home) -> EnvFile:
-    """`.env` of the home, or of the checkout: names nobody reads, and its mode."""
+def env_file(home: Home, venue_env: VenueEnv) -> EnvFile:
+    """`.env` of the home, or of the checkout: names nobody reads, its mode. A simulator's keys are no secrets."""
     path = next((p for p in (home.root / ".env", CHECKOUT / ".env") if p.is_file()), None)
     if path is None:
         return EnvFile()
     try:
-        names = dotenv_values(path, interpolate=False)
+        values = dotenv_values(path, interpolate=False)
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         return EnvFile(problem=f".env cannot be read ({type(error).__name__})")
-    return EnvFile(unknown=tuple(name for name in names if not is_known_name(name)), mode=mode)
+    secret = any(value and name.endswith(SECRET_ENDINGS) for name, value in values.items())
+    return EnvFile(
+        unknown=tuple(name for name in values if not is_known_name(name)), mode=mode,
+        has_secrets=secret and venue_env is not VenueEnv.SIM,
+    )  # fmt: skip
 
 
 def is_known_name(name: str) -> bool:

@@ -134,9 +134,10 @@ class Journal:
                 self._carry(lambda: reseal.plan(self.home, damage, ctx, reason))
                 fold = self._fold_locked()
             else:
-                self._carry(lambda: reseal.move_sealed(self.home, damage))
                 fold = self._fold_locked()
-                self._append_today(fold, reseal.events(damage, reason))
+                if not damage.is_said:
+                    self._append_today(fold, reseal.events(damage, reason))
+                self._carry(lambda: reseal.move_sealed(self.home, damage))
             projections.publish(self.home, fold)
             return damage
 

@@ -4,8 +4,8 @@ Where the head can no longer be folded, the new segment is written whole beside 
 on every lock holder finishes: what is damaged gets its name under `archive/`, projections and hint (which know more
 than the new chain) go with it, and one rename puts the new segment in place. It starts with JOURNAL_RESEALED, which
 carries the folded state of the last good group, and with PAUSE: every symbol is unknown until a full reconcile.
-Damage in a segment sealed long ago only moves that one; the active segment goes on and says so. The same command
-again finishes that.
+Damage in a segment sealed long ago only moves that one, after the active segment has said so; the same command again
+finishes a move that a crash left out.
 """
 
 import os
@@ -48,6 +48,7 @@ class Damage:
     lost_from: int
     lost_to: int
     shrunk_from: int = 0
+    is_said: bool = False  # JOURNAL_RESEALED stands already; only the move is left
 
     @property
     def archive(self) -> str:
@@ -61,21 +62,22 @@ def survey(home: Home) -> Damage:
     Raises:
         BadInput: nothing is damaged.
     """
-    walker, broken = Walker(home), []
+    walker, broken, salvaged = Walker(home), [], empty()
     for number, path in files.sealed(home):
         if walker.read_sealed(path) is not None:
             broken.append((number, path.name))
+            salvaged = walker.fold if walker.fold is not None else salvaged
     walker.read_active()
     missing = [(walker.seq, name) for name in walker.gaps if name not in walker.resealed]
     sealed = tuple(dict.fromkeys(name for _, name in (*broken, *missing)))
-    base, why, shrunk_from = _good_part(home)
+    base, why, shrunk_from = _good_part(home, salvaged)
     if why:
         lost_to = max([shrunk_from, base.seq, *_seqs(home.journal)])
         return Damage(why, True, (*sealed, home.journal.name), base, base.seq + 1, lost_to, shrunk_from)
     if not sealed:
         raise BadInput("nothing is damaged", "audit.py reseal", "see audit.py verify")
-    lost_from, lost_to = _range_of(home, sealed)
-    return Damage("a sealed segment is damaged or missing", False, sealed, base, lost_from, lost_to)
+    said = all(name in walker.resealed for name in sealed)
+    return Damage("a sealed segment is damaged or missing", False, sealed, base, *_range_of(home, sealed), is_said=said)
 
 
 def plan(home: Home, damage: Damage, ctx: Context, reason: str) -> None:
@@ -158,7 +160,7 @@ def _move(path: Path, folder: Path) -> None:
         files.move_into(path, folder)
 
 
-def _good_part(home: Home) -> tuple[Fold, str, int]:
+def _good_part(home: Home, salvaged: Fold) -> tuple[Fold, str, int]:
     """The state up to the last good group, why the journal is not good beyond it ("" = it is), and the seq known
     durable when bytes are missing at the end (0 = none)."""
     hint, published, first = files.read_hint(home), projections.load(home), segment.first_line(home.journal)
@@ -169,7 +171,8 @@ def _good_part(home: Home) -> tuple[Fold, str, int]:
         if not base.seq and files.sealed(home):
             raise JournalDamaged("its first line is wrong or missing", str(home.journal))
     except JournalDamaged as error:
-        return _last_sealed(home), error.line(), 0
+        last = _last_sealed(home)
+        return last if last.seq >= salvaged.seq else salvaged, error.line(), 0
     walker = Walker(home, seq=base.seq, hash=base.hash, fold=base)
     stopped = walker.read_active()
     fold = walker.fold if walker.fold is not None else base
@@ -197,13 +200,16 @@ def _last_sealed(home: Home) -> Fold:
 
 
 def _unknown(home: Home) -> Fold:
-    """Nothing of the chain is left: the stamp's mirror gives the mode; the kill switch reads as active."""
+    """Nothing of the chain is left: the stamp's mirror gives the mode, else a line that still reads; the kill switch
+    is active."""
     fold = empty()
     try:
         mirror = store.read(home, "mode") or {}
     except StateError:
         mirror = {}
-    fold.portfolio.mode, fold.portfolio.instance = str(mirror.get("mode", "")), str(mirror.get("instance", ""))
+    readable = segment.readable(segment.load_bytes(home.journal, 0))
+    mode = str(mirror.get("mode", "")) or next((line.mode for line in readable), "")
+    fold.portfolio.mode, fold.portfolio.instance = mode, str(mirror.get("instance", ""))
     fold.portfolio.kill_switch = Latch(state="active", level="reduce_only", reasons=["manual"], by="reseal")
     return fold
 

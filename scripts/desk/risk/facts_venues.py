@@ -36,12 +36,13 @@ def venue_facts(run: Run, limits: Config, venue: str, measured: ClockFact | None
 
 
 def _breakers(run: Run, limits: Config, venue: str) -> BreakerFact:
-    """A missing file cannot prove that nothing is open, so it denies entries; heartbeat creates it."""
+    """An absent entry cannot prove that nothing is open, so it denies entries; heartbeat creates it."""
     found = breaker.view(run.home, limits.breakers)
-    problem = found.problem or ("circuit_breakers.json is missing; run heartbeat.py" if found.missing else "")
-    return BreakerFact(
-        api=str(found.state(f"{venue}_api")), orders=str(found.state(f"{venue}_orders")), problem=problem
-    )
+    names = [f"{venue}_{part}" for part in ("api", "orders")]
+    absent = [name for name in names if name not in found.entries]
+    problem = found.problem or (f"no entry for {absent[0]} yet; run heartbeat.py" if absent else "")
+    api, orders = (str(found.state(name)) for name in names)
+    return BreakerFact(api=api, orders=orders, problem=problem)
 
 
 def _rate(run: Run, limits: Config, venue: str) -> RateFact:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from desk.base import clock
-from desk.base.errors import LockBusy, StateCorrupt, WorldError
+from desk.base.errors import StateCorrupt, WorldError
 from desk.base.paths import Home
 from desk.journal.chain import NewEvent
 from desk.journal.journal import Journal
@@ -77,10 +77,10 @@ def hold(
     def decide(fold: Fold) -> Sequence[NewEvent]:
         return [*control_edited.events_of(fold, place.key, edited[-1] if edited else None), *events(fold)]
 
-    file_problem, is_busy = _hold_file(home, place, noting)
+    file_problem = _hold_file(home, place, noting)
     journal_problem = _hold_journal(journal, decide)
-    if is_busy:  # another writer kept the file's lock: once more, now that the journal holds the latch
-        file_problem, _ = _hold_file(home, place, noting)
+    if file_problem:  # once more: the other writer may be done, the journal's reserve may have made room
+        file_problem = _hold_file(home, place, noting)
     return Written(file_problem, journal_problem)
 
 
@@ -128,18 +128,16 @@ def let_go(
     return final[0]
 
 
-def _hold_file(home: Home, place: Place, change: Change) -> tuple[str, bool]:
-    """("", False) when the file holds the latch, else what went wrong and whether trying again may help."""
+def _hold_file(home: Home, place: Place, change: Change) -> str:
+    """Nothing when the file holds the latch, else what went wrong."""
     try:
         try:
             store.update(home, place.key, change, place.writer)
         except StateCorrupt:  # a copy is in quarantine; an engagement outranks whatever stood there
             store.write(home, place.key, change(None) or dict(place.on), place.writer)
-    except LockBusy as busy:
-        return busy.line(), True
     except WorldError as error:
-        return error.line(), False
-    return "", False
+        return error.line()
+    return ""
 
 
 def _hold_journal(journal: Journal, decide: Callable[[Fold], Sequence[NewEvent]]) -> str:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 Params = Mapping[str, Any]
 Sign = Callable[[str], str]  # payload to signature
 PAPER_SENDS_NOTHING: Final = "mode:paper_sends_no_orders"
-STALE_STAMP: Final = "the timestamp is too old at the first byte"
+STALE_STAMP: Final = "transport:stale_stamp"  # older than a second at the first byte
 
 
 def encode(params: Params) -> str:
@@ -162,10 +162,8 @@ class Caller:
     def _check_may_order(self, purpose: Purpose, method: str, path: str) -> None:
         """In PAPER no order leaves this host: the paper broker is the exchange (P10)."""
         if PURPOSES[purpose].is_order and self.mode is Mode.PAPER and not self.guard.transport.is_loopback:
-            finding = Finding(klass=Klass.NOT_SENT)
-            raise VenueError(
-                self.row.name, f"{method} {path}", finding, is_order=True, is_read=False, reason=PAPER_SENDS_NOTHING
-            )
+            finding = Finding(klass=Klass.NOT_SENT, reason=PAPER_SENDS_NOTHING)
+            raise VenueError(self.row.name, f"{method} {path}", finding, is_order=True, is_read=False)
 
 
 def _server_ms(value: Any) -> int:

@@ -83,9 +83,9 @@ class Guard:
         tries = max(1, self.limits.read_attempts_max) if PURPOSES[purpose].retried else 1
         finding = Finding(klass=Klass.NOT_SENT)
         for attempt in range(tries):
-            ticket, refused = self._may_go(purpose)
-            if refused:
-                raise self._error(where, Finding(klass=Klass.NOT_SENT), purpose, refused)
+            ticket, code, detail = self._may_go(purpose)
+            if code:
+                raise self._error(where, Finding(klass=Klass.NOT_SENT, message=detail, reason=code), purpose)
             finding, result = self._attempt(build, purpose, ticket, parse, until_s, read_s, before_send)
             if finding.klass is Klass.ACCEPTED:
                 return result[0]
@@ -93,14 +93,14 @@ class Guard:
                 break
         raise self._error(where, finding, purpose)
 
-    def _may_go(self, purpose: Purpose) -> tuple[Ticket | None, str]:
-        """The breaker's ticket (None: this purpose has no breaker) and why the call may not be made."""
-        refused = self.meter.refusal(purpose)
+    def _may_go(self, purpose: Purpose) -> tuple[Ticket | None, str, str]:
+        """The breaker's ticket (None: this purpose has no breaker), and reason code and detail of a refusal."""
+        code, detail = self.meter.refusal(purpose)
         name = component(self.row.name, purpose)
-        if refused or not name:
-            return None, refused
+        if code or not name:
+            return None, code, detail
         ticket = self.breaker.admit(name, purpose)
-        return ticket, "" if ticket.allowed else ticket.reason
+        return ticket, "" if ticket.allowed else ticket.reason, name
 
     def _attempt(
         self, build: Callable[[], Outgoing], purpose: Purpose, ticket: Ticket | None, parse: Callable[[Answer], T],
@@ -123,7 +123,9 @@ class Guard:
 
     def _judge(self, answer: Reply | Broken, parse: Callable[[Answer], T]) -> tuple[Finding, list[T]]:
         if isinstance(answer, Broken):
-            return outcome.broken(answer.kind, answer.started, counts=not answer.ours), []
+            if answer.ours:
+                return Finding(klass=Klass.NOT_SENT, reason=answer.kind), []
+            return outcome.broken(answer.kind, answer.started), []
         finding = outcome.classify(self.row.errors, answer.status, answer.headers, answer.body)
         if finding.klass is not Klass.ACCEPTED:
             return finding, []
@@ -145,7 +147,7 @@ class Guard:
 
     def _wait_before_next(self, attempt: int, tries: int, finding: Finding, until_s: float) -> bool:
         """Wait the back-off of a read; False when there is no next attempt."""
-        if attempt + 1 >= tries or finding.klass not in READS_RETRIED:
+        if attempt + 1 >= tries or finding.klass not in READS_RETRIED or finding.reason:
             return False
         ladder = self.limits.backoff_s
         wait_s = max(float(ladder[min(attempt, len(ladder) - 1)]) if ladder else 0.0, finding.retry_after_s or 0.0)
@@ -154,12 +156,12 @@ class Guard:
         clock.pause_s(wait_s)
         return True
 
-    def _error(self, where: tuple[str, str], finding: Finding, purpose: Purpose, reason: str = "") -> VenueError:
+    def _error(self, where: tuple[str, str], finding: Finding, purpose: Purpose) -> VenueError:
         row = PURPOSES[purpose]
         safe = msgspec.structs.replace(finding, message=self.transport.redact(finding.message))
         is_read = row.retried or not row.component
-        error = VenueError(self.row.name, " ".join(where), safe, is_order=row.is_order, is_read=is_read, reason=reason)
-        self.log("WARN" if reason else "ERROR", error.line())
+        error = VenueError(self.row.name, " ".join(where), safe, is_order=row.is_order, is_read=is_read)
+        self.log("WARN" if finding.reason else "ERROR", error.line())
         return error
 
 

@@ -106,7 +106,7 @@ class ErrorTable:
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One judged answer. `value` is the decoded JSON body of an accepted one."""
+    """One judged answer. `value` is the decoded JSON body of an accepted one; `reason` is a refusal of our own."""
 
     klass: Klass
     code: int | None = None
@@ -115,6 +115,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     counts: bool = False  # for the breaker (rules: transport errors, timeouts, 5xx, 429, 418, bad body)
     retry_after_s: float | None = None
     value: Any = None
+    reason: str = ""
 
 
 class VenueError(WorldError):
@@ -127,14 +128,16 @@ class VenueError(WorldError):
     def __init__(
         self, venue: str, where: str, finding: Finding, *, is_order: bool, is_read: bool, reason: str = ""
     ) -> None:
+        if reason:
+            finding = msgspec.structs.replace(finding, reason=reason)
         traits = TRAITS[finding.klass]
-        self.venue, self.class_, self.reason = venue, finding.klass, reason
+        self.venue, self.class_, self.reason = venue, finding.klass, finding.reason
         self.code, self.message, self.http_status = finding.code, finding.message, finding.http_status
         self.counts_for_breaker, self.retry_after_s = finding.counts, finding.retry_after_s
         self.order_may_exist = is_order and traits.order_may_exist
         self.retryable = traits.retryable or (is_read and finding.klass in READS_RETRIED)
         self.sent = _sent(finding.klass)
-        super().__init__(_what(finding, reason), f"[{venue.upper()}] {where}", traits.what_to_do)
+        super().__init__(_what(finding), f"[{venue.upper()}] {where}", traits.what_to_do)
 
     def __reduce__(self) -> tuple[Callable[..., Exception], tuple[str]]:
         return WorldError, (self.line(),)
@@ -163,10 +166,10 @@ def bad_body(finding: Finding, detail: str) -> Finding:
     )  # fmt: skip
 
 
-def broken(kind: str, started: bool, counts: bool = True) -> Finding:
+def broken(kind: str, started: bool) -> Finding:
     """A transport failure. `started` is whether a byte of the request may have left."""
     klass = Klass.EXECUTION_UNKNOWN if started else Klass.NOT_SENT
-    return Finding(klass=klass, message=kind, counts=counts)
+    return Finding(klass=klass, message=kind, counts=True)
 
 
 def _class_of(table: ErrorTable, status: int, code: int | None, message: str, readable: bool) -> Klass:
@@ -220,11 +223,11 @@ def _sent(klass: Klass) -> str:
     return "unknown" if klass in UNKNOWN or klass is Klass.ALREADY_EXISTS else "rejected"
 
 
-def _what(finding: Finding, reason: str) -> str:
+def _what(finding: Finding) -> str:
     parts = [str(finding.klass)]
     if finding.http_status:
         parts.append(f"http {finding.http_status}")
     if finding.code is not None:
         parts.append(f"code {finding.code}")
-    detail = reason or finding.message
+    detail = ": ".join(part for part in (finding.reason, finding.message) if part)
     return " ".join(parts) + (f" ({detail})" if detail else "")

@@ -17,6 +17,7 @@ import msgspec
 from desk.base import clock, money
 from desk.base.errors import LockBusy, StateError
 from desk.base.paths import Home
+from desk.base.reasons import Reason
 from desk.config.schema import Churn, RateBudget
 from desk.state import store
 from desk.venues.outcome import RETRY_AFTER_S_MAX, Finding, Klass
@@ -80,22 +81,28 @@ def view(home: Home, venue: str) -> Budget:
     return _parse(doc.get(venue), clock.now_ms())
 
 
-def refusal(budget: Budget, purpose: Purpose, limits: RateBudget, order_block_frac: Decimal, now_ms: int) -> str:
-    """Why a call may not be made now, "" when it may. Pure (rules: rate budget)."""
+def refusal(
+    budget: Budget, purpose: Purpose, limits: RateBudget, order_block_frac: Decimal, now_ms: int
+) -> tuple[str, str]:
+    """Why a call may not be made now: reason code and detail, both "" when it may. Pure (rules: rate budget)."""
     if budget.banned(now_ms):
-        return f"rate_budget:banned until {clock.iso(budget.ban_until_ms)}"
+        return str(Reason.RATE_BANNED), f"until {clock.iso(budget.ban_until_ms)}"
     share = PURPOSES[purpose].budget
     if share == "all":
-        return ""
+        return "", ""
     if budget.backing_off(now_ms):
-        return f"rate_budget:back_off until {clock.iso(budget.back_off_until_ms)}"
-    stop_frac = limits.entries_stop_frac if share == "entries" else limits.reads_stop_frac
+        return str(Reason.RATE_BACK_OFF), f"until {clock.iso(budget.back_off_until_ms)}"
+    stops = {
+        "entries": (limits.entries_stop_frac, Reason.RATE_BUDGET),
+        "reads": (limits.reads_stop_frac, Reason.RATE_READS),
+    }
+    stop_frac, reason = stops[share]
     used_frac = budget.weight.frac(now_ms, limits.weight_per_min_default)
     if used_frac >= stop_frac:
-        return f"rate_budget:weight {money.text(used_frac)} used, {share} stop at {money.text(stop_frac)}"
+        return str(reason), f"{money.text(used_frac)} of the weight is used, limit {money.text(stop_frac)}"
     if share == "entries" and budget.order_frac(now_ms) >= order_block_frac:
-        return f"rate_budget:order_count {money.text(budget.order_frac(now_ms))} used"
-    return ""
+        return str(Reason.RATE_ORDERS), f"{money.text(budget.order_frac(now_ms))} of the order count is used"
+    return "", ""
 
 
 @dataclass
@@ -110,8 +117,8 @@ class Meter:
     _own_calls: int = 0  # in the running window, not yet written; for venues without a weight header
     _own_since_ms: int = 0
 
-    def refusal(self, purpose: Purpose) -> str:
-        """Why a call may not be made now, "" when it may."""
+    def refusal(self, purpose: Purpose) -> tuple[str, str]:
+        """Why a call may not be made now: reason code and detail, both "" when it may."""
         budget = view(self.home, self.row.name)
         if not budget.weight.limit and self.row.weight_limit:
             budget.weight.limit = self.row.weight_limit

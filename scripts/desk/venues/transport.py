@@ -32,6 +32,7 @@ from desk.config.schema import Transport as Limits
 CHUNK_BYTES: Final = 65_536
 USER_AGENT: Final = "sanad-trader"
 HIDDEN: Final = "<hidden>"
+DEADLINE: Final = "transport:deadline"  # our own time was up before the start
 SECRET_CHARS_MIN: Final = 6  # shorter ones are no keys, and hiding them would garble every line
 _SECRET_PATTERNS: Final = (
     re.compile(r"(?i)((?:signature|listenKey|apiKey)(?:=|\"?\s*:\s*\"?|%3D))[^&\s\"'\\]+"),
@@ -201,7 +202,7 @@ class Transport:
         """
         left_s = deadline_s - clock.monotonic_s()
         if left_s <= 0:
-            return Broken(kind="deadline", started=False, ours=True)
+            return Broken(kind=DEADLINE, started=False, ours=True)
         wire = _Wire(before_first_byte)
         timer = threading.Timer(left_s, wire.expire)
         timer.daemon = True
@@ -210,7 +211,7 @@ class Transport:
         try:
             return self._send_and_read(out, wire, left_s, read_timeout_s)
         except Aborted as stop:
-            return Broken(kind=f"aborted: {stop.reason}", started=False, ours=True)
+            return Broken(kind=stop.reason, started=False, ours=True)
         except _BROKEN as error:
             return Broken(kind="deadline" if wire.expired else _kind(error), started=wire.started)
         finally:

@@ -257,3 +257,38 @@ def test_fills_balances_and_the_exchange_agree_to_the_last_digit(held: Bench) ->
     opening = D(held.settings.config.paper.starting_balance_quote)
     assert fold.portfolio.balances["binance"]["USDT"] + opening == broker_balances["USDT"]
     assert fold.portfolio.balances["binance"].get("BTC", D(0)) == broker_balances.get("BTC", D(0))
+
+
+def test_a_stop_the_filters_refuse_becomes_the_default_stop(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYSTEM_MODE", "PAPER")
+    found = bench(home)
+    found.rules = msgspec.structs.replace(found.rules, ask_multiplier_down=D("0.8"), ask_multiplier_up=D("5"))
+    submit.submit(found.desk(), entry(plan_stop=D("10000")), ok)
+    _tick(found, "50000")
+    position = found.position()
+    assert position is not None
+    assert D("48900") < position.stop_price < D("49200")
+    assert [s[0] for s in _stops(found)] == ["NEW"]
+
+
+def test_a_position_no_stop_can_protect_is_sold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYSTEM_MODE", "PAPER")
+    found = bench(home)
+    submit.submit(found.desk(), entry(), ok)
+    found.faults.reject = 2  # the planned stop and the default stop
+    _tick(found, "50000")
+    assert found.position() is None
+
+
+def test_with_freeze_all_nothing_is_sent_and_the_position_is_reported(held: Bench) -> None:
+    from desk.execution import lookup
+
+    held.later(60_000)
+    desk = held.desk()
+    lookup.look_at_all(desk)
+    desk.facts = held.facts(desk)
+    protect.manage(desk, NAME, desk.facts.symbol("binance", "BTCUSDT"), lambda: "risk:freeze_all")
+    position = held.position()
+    assert position is not None
+    assert position.unprotected_ms > 0
+    assert len(held.broker().books("binance").orders) == 1

@@ -125,9 +125,8 @@ def changed(thing: Any, **values: Any) -> Any:
     result = thing
     for name, value in values.items():
         head, _, rest = name.partition("__")
-        if rest:
-            value = changed(getattr(result, head), **{rest: value})
-        result = msgspec.structs.replace(result, **{head: value})
+        new = changed(getattr(result, head), **{rest: value}) if rest else value
+        result = msgspec.structs.replace(result, **{head: new})
     return result
 
 

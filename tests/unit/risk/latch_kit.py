@@ -66,7 +66,8 @@ class Room:
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """Journal events, of these names if any are given, oldest first."""
-        lines = [json.loads(line) for line in self.home.journal.read_text().splitlines()]
+        files = [*sorted(self.home.logs.glob("audit-*.jsonl")), self.home.journal]
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
         return [line for line in lines if not names or line["event"] in names]
 
     def engage(self, reason: str = "manual", **words: Any) -> kill_switch.EngageReport:

@@ -5,6 +5,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from desk.config.schema import Capital as Limits
+from desk.journal.state import Capital, Dust, Fold, empty
+from desk.risk import capital, equity
+from desk.risk.equity import Account
+from desk.risk.facts import Cycle, Facts, SymbolFacts, ledger_of, refreshed
 from unit.risk.facts_kit import (
     ACCOUNT,
     GOOD,
@@ -18,15 +24,8 @@ from unit.risk.facts_kit import (
     an_intent,
     changed,
     d,
-    flat_bars,
     polls,
 )
-
-from desk.config.schema import Capital as Limits
-from desk.journal.state import Capital, Dust, Fold, empty
-from desk.risk import capital, equity
-from desk.risk.equity import Account
-from desk.risk.facts import Facts, SymbolFacts, ledger_of, refreshed
 
 LIMITS = Limits()
 
@@ -183,47 +182,8 @@ def test_kill_reasons_agree_with_the_fractions(day_open: int, now: int) -> None:
         assert judged.kill_reason is None
 
 
-def facts_of(fold: Fold, found: SymbolFacts = SEEN) -> Facts:
-    return refreshed(changed(GOOD, symbols={NAME: found}), fold, NOW_MS, GOOD.cycle)
-
-
-def test_a_kill_reason_names_the_account() -> None:
-    fold = book_of("9400")
-    found = capital.kill_reason(facts_of(fold), fold)
-    assert found is not None
-    assert (found.code, found.detail.split(":")[0]) == ("daily_loss", "binance")
-    fold = book_of()
-    assert capital.kill_reason(facts_of(fold), fold) is None
-
-
-def test_a_flash_crash_is_a_kill_reason_too() -> None:
-    fold = book_of()
-    fallen = changed(SEEN, bars=(*flat_bars()[:-1], changed(flat_bars()[-1], low=d("44000"), close=d("44000"))))
-    found = capital.kill_reason(facts_of(fold, fallen), fold)
-    assert found is not None
-    assert found.code == "flash_crash"
-
-
-def test_unknown_limits_engage_nothing() -> None:
-    fold = book_of("1")
-    assert capital.kill_reason(changed(facts_of(fold), limits=None), fold) is None
-
-
-def test_equities_leave_out_what_has_no_price() -> None:
-    fold = holding(book_of("9900"), "0.002")
-    assert capital.equities(fold, facts_of(fold)) == {("binance", "USDT"): d("9900") + d("0.002") * d("49999")}
-    blind = changed(SEEN, book=None, mark_bid=None)
-    assert capital.equities(fold, facts_of(fold, blind)) == {}
-
-
-def test_after_an_entry_the_cycle_has_used_its_notional() -> None:
-    fold = book_of()
-    fold.intents.intents = {"new": an_intent(), "old": an_intent(created_ms=NOW_MS - 60_000)}
-    found = capital.after_entries(GOOD, fold, 1)
-    assert found.cycle.entries_placed == 1
-    assert found.cycle.notional_used == {ACCOUNT: d("100")}
-    assert found.ledger is not None
-    assert set(found.ledger.intents) == {"new", "old"}
+def facts_of(fold: Fold) -> Facts:
+    return refreshed(GOOD, fold, NOW_MS, GOOD.cycle)
 
 
 def test_facts_do_not_change_when_the_journal_does() -> None:
@@ -234,6 +194,15 @@ def test_facts_do_not_change_when_the_journal_does() -> None:
     assert found.ledger is not None
     assert found.ledger.positions[NAME].quantity == d("0.002")
     assert list(found.ledger.positions) == [NAME]
+
+
+def test_refreshed_facts_see_the_journal_as_it_stands_and_the_prices_older() -> None:
+    fold = book_of("9900")
+    later = refreshed(GOOD, holding(fold, "0.002"), NOW_MS + 3001, Cycle(entries_placed=1))
+    assert later.ledger is not None
+    assert list(later.ledger.positions) == [NAME]
+    assert later.cycle.entries_placed == 1
+    assert later.now_ms - later.symbols[NAME].book_ms == 3001
 
 
 def test_quotes_keep_accounts_apart() -> None:

@@ -4,14 +4,15 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import policy_engine
 import pytest
-from clients import clients_of
-from unit.risk.facts_kit import ENTRY, changed
 
+import policy_engine
+from clients import clients_of
 from desk.base import clock
 from desk.base.paths import Home
 from desk.config.load import load
@@ -21,9 +22,11 @@ from desk.risk.facts import Facts, SymbolFacts
 from desk.runtime import tick
 from desk.runtime.tick import Run
 from desk.state import store
+from desk.venues.protocol import Book, Level, VenueClient
+from lab.sim.server import SimHandle, running_sim
+from unit.risk.facts_kit import ENTRY, changed
 
 NAME = "binance:BTCUSDT"
-Sims = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +37,14 @@ def _own_clock() -> Iterator[None]:
 
 @dataclasses.dataclass
 class Place:
-    """A PAPER home beside a stepped simulator."""
+    """A PAPER home beside a stepped simulator; `stop` takes the exchange away."""
 
     home: Home
-    sim: Any
+    sim: SimHandle
+    running: ExitStack
+
+    def stop(self) -> None:
+        self.running.close()
 
     def run(self, door: str = "router") -> Run:
         """A fresh process's run of a door; the folder is stamped."""
@@ -58,15 +65,28 @@ class Place:
         (self.home.state / name).write_text(text)
 
 
+class Bent:
+    """The real client with another way to read books."""
+
+    def __init__(self, client: VenueClient, book: Callable[..., Book]) -> None:
+        self._client, self.book = client, book
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 @pytest.fixture
-def place(home: Path, sim: Sims, monkeypatch: pytest.MonkeyPatch) -> Place:
-    exchange = sim("--symbol", "BTCUSDT", "--symbol", "ETHUSDT", "--seed", "3")
-    for name, value in exchange.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SYSTEM_MODE", "PAPER")
-    monkeypatch.setenv("UNIVERSE_SYMBOLS", "BTCUSDT,ETHUSDT")
-    exchange.advance(40 * 60_000)
-    return Place(Home(home).ensure(), exchange)
+def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with ExitStack() as running:
+        exchange = running.enter_context(running_sim(symbols=("BTCUSDT", "ETHUSDT"), seed=3))
+        environment = {
+            "SYSTEM_MODE": "PAPER", "VENUES": "binance", "VENUE_ENV": "sim", "UNIVERSE_SYMBOLS": "BTCUSDT,ETHUSDT",
+            "BINANCE_REST_URL": exchange.rest_url, "SANAD_CLOCK": exchange.admin_url + "/sim/clock",
+        }  # fmt: skip
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        exchange.advance(40 * 60_000)
+        yield Place(Home(home).ensure(), exchange, running)
 
 
 def of(facts: Facts, name: str = NAME) -> SymbolFacts:
@@ -116,7 +136,7 @@ def test_what_no_job_has_written_yet_is_none_and_denies(place: Place) -> None:
 def test_the_clock_is_measured_once_and_read_after(place: Place) -> None:
     place.sim.fault("clock_skew_ms", arg=1500, count=None)
     first = place.gather().venues["binance"].clock
-    place.sim.admin("DELETE", "/sim/faults")
+    place.sim.clear_faults()
     place.later(60_000)
     second = place.gather().venues["binance"].clock
     assert first is not None
@@ -130,7 +150,7 @@ def test_the_clock_is_measured_once_and_read_after(place: Place) -> None:
 
 def test_rules_are_read_from_the_file_for_a_day(place: Place) -> None:
     first = of(place.gather())
-    place.sim.fault("http_status", match={"path": "/api/v3/exchangeInfo"}, count=None, arg=500)
+    place.sim.fault("http_status", path="/api/v3/exchangeInfo", count=None, arg=500)
     place.later()
     second = of(place.gather())
     assert second.rules == first.rules
@@ -143,18 +163,17 @@ def test_rules_are_read_from_the_file_for_a_day(place: Place) -> None:
 
 def test_changed_rules_are_journalled_once(place: Place) -> None:
     place.gather()
-    place.sim.fault("filter_change", arg={"symbol": "BTCUSDT", "tickSize": "0.10000000"}, count=None)
-    place.later(86_400_001)
-    run = place.run()
-    facts_gather.gather(run, clients_of(run), run.journal.read_fold())
-    run.flush()
-    events = [line.event for line in run.journal.written]
-    assert events.count("FILTERS_REFRESHED") <= 1
-    place.later()
-    again = place.run()
-    facts_gather.gather(again, clients_of(again), again.journal.read_fold())
-    again.flush()
-    assert "FILTERS_REFRESHED" not in [line.event for line in again.journal.written]
+    place.sim.fault("filter_change", arg={"symbol": "BTCUSDT", "PRICE_FILTER": {"tickSize": "0.1"}}, count=None)
+    for _ in range(2):
+        place.later(86_400_001)
+        run = place.run()
+        facts = facts_gather.gather(run, clients_of(run), run.journal.read_fold())
+        run.flush()
+    rules = of(facts).rules
+    assert rules is not None
+    assert rules.tick == Decimal("0.1")
+    events = [json.loads(line)["event"] for line in place.home.journal.read_text().splitlines()]
+    assert events.count("FILTERS_REFRESHED") == 1
 
 
 def test_one_failing_symbol_leaves_the_other(place: Place) -> None:
@@ -163,32 +182,66 @@ def test_one_failing_symbol_leaves_the_other(place: Place) -> None:
     run = place.run()
     client = clients_of(run)("binance")
 
-    class Half:
-        """The real client, deaf for one symbol."""
+    def book(symbol: str, depth: int = 20) -> Book:
+        if symbol == "BTCUSDT":
+            raise KeyError("a bug in a parser")
+        return client.book(symbol, depth)
 
-        venue = "binance"
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(client, name)
-
-        def book(self, symbol: str, depth: int = 20) -> Any:
-            if symbol == "BTCUSDT":
-                raise KeyError("a bug in a parser")
-            return client.book(symbol, depth)
-
-    facts = facts_gather.gather(run, lambda venue: Half(), run.journal.read_fold())  # type: ignore[arg-type,return-value]
+    facts = facts_gather.gather(run, lambda venue: Bent(client, book), run.journal.read_fold())
     assert of(facts).book is None
     assert "KeyError" in of(facts).problems[0]
     assert of(facts).mark_bid is not None, "the last poll, a minute old, still values a position"
     assert of(facts, "binance:ETHUSDT").best_bid is not None
 
 
+def jumped(place: Place, factor: str) -> SymbolFacts:
+    """One snapshot a minute later, with the book's prices multiplied; candles stay what they are."""
+    place.later()
+    run = place.run()
+    client = clients_of(run)("binance")
+
+    def book(symbol: str, depth: int = 20) -> Book:
+        found = client.book(symbol, depth)
+        bids, asks = (
+            tuple(Level(level.price * Decimal(factor), level.quantity) for level in side)
+            for side in (found.bids, found.asks)
+        )
+        return changed(found, bids=bids, asks=asks)
+
+    facts = facts_gather.gather(run, lambda venue: Bent(client, book), run.journal.read_fold())
+    if factor != "1" and of(facts).polls[-1].held:
+        assert denied(facts, "price_sane") == "market_data:outlier"
+    return of(facts)
+
+
+def test_a_jump_is_held_one_poll_and_neither_marks_nor_crashes(place: Place) -> None:
+    before = of(place.gather())
+    spike = jumped(place, "1.3")
+    assert spike.polls[-1].held
+    assert spike.mark_bid == before.mark_bid
+    again = jumped(place, "1.3")
+    assert not again.polls[-1].held, "the next poll confirms it"
+    assert again.mark_bid == again.best_bid
+    drop = jumped(place, "1")
+    assert not drop.polls[-1].held, "candles, the traded price, confirm the way back at once"
+
+
+def test_another_venue_confirms_and_contradicts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = place.running.enter_context(running_sim(venue="mexc", symbols=("BTCUSDT",), seed=3))
+    other.advance(40 * 60_000)
+    monkeypatch.setenv("VENUES", "binance,mexc")
+    monkeypatch.setenv("MEXC_REST_URL", other.rest_url)
+    monkeypatch.setenv("UNIVERSE_SYMBOLS", "BTCUSDT")
+    found = of(place.gather())
+    assert [mid.venue for mid in found.other_mids] == ["mexc"]
+    assert found.other_mids[0].at_ms == found.book_ms
+
+
 def test_an_exchange_that_is_gone_leaves_nones(place: Place) -> None:
     place.gather()
     place.later(400_000)
     run = place.run()
-    place.sim.process.terminate()
-    place.sim.process.wait(timeout=10)
+    place.stop()
     facts = facts_gather.gather(run, clients_of(run), run.journal.read_fold())
     assert facts.venues["binance"].clock is None
     assert of(facts).book is None
@@ -233,7 +286,9 @@ def test_only_the_router_writes_polls(place: Place) -> None:
     assert set(json.loads(path.read_text())["symbols"]) == {"BTCUSDT", "ETHUSDT"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"symbols": 3}', '{"symbols": {"BTCUSDT": {"polls": [1, {"at_ms": "x"}]}}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"symbols": 3}', '{"symbols": {"BTCUSDT": {"polls": [1, {"at_ms": "x"}]}}}']
+)
 def test_corrupt_observations_are_fetched_anew(place: Place, text: str) -> None:
     place.gather()
     for name in ("market_data_binance_router.json", "filters_binance.json", "clock.json", "rate_budget.json"):
@@ -245,7 +300,10 @@ def test_corrupt_observations_are_fetched_anew(place: Place, text: str) -> None:
     assert facts.venues["binance"].clock is not None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"mode": "FINE", "written_ms": 5}', '{"system_mode": "NORMAL"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"system_mode": {"mode": "FINE"}, "written_ms": 5}', '{"system_mode": {"mode": "NORMAL"}}'],
+)
 def test_a_status_without_sense_is_none(place: Place, text: str) -> None:
     place.write("system_status.json", text)
     place.write("reconcile.json", text)
@@ -255,12 +313,14 @@ def test_a_status_without_sense_is_none(place: Place, text: str) -> None:
 
 def test_status_and_reconcile_are_read(place: Place) -> None:
     now_ms = place.run().tick_ms
-    status = {"mode": "PAPER", "system_mode": "DEGRADE", "reasons": ["health:latency"], "written_at": clock.iso(now_ms)}
+    judged = {"mode": "DEGRADE", "reasons": [{"code": "health:latency", "since_ms": 1}]}
+    status = {"judged_as": "PAPER", "system_mode": judged, "written_at": clock.iso(now_ms)}
     place.write("system_status.json", json.dumps(status))
     place.write("reconcile.json", json.dumps({"clean": True, "score": 4, "last_success_ms": now_ms - 5}))
     facts = place.gather()
     assert facts.status is not None
-    assert (facts.status.mode, facts.status.reasons, facts.status.written_ms) == ("DEGRADE", ("health:latency",), now_ms)
+    assert (facts.status.mode, facts.status.reasons) == ("DEGRADE", ("health:latency",))
+    assert facts.status.written_ms == now_ms
     assert facts.reconciled is not None
     assert (facts.reconciled.score, facts.reconciled.last_success_ms) == (4, now_ms - 5)
 
@@ -289,6 +349,8 @@ def test_a_journal_that_cannot_be_read_denies_and_blocks_exits(place: Place) -> 
 
 
 def test_the_reserve_is_seen(place: Place) -> None:
+    place.gather()
+    files.release_reserve(place.home)
     missing = place.gather().journal
     assert missing is not None
     assert missing.reserve is False
@@ -329,13 +391,13 @@ def test_a_symbol_no_exchange_knows_is_denied_and_costs_no_more_calls(
     facts = place.gather()
     assert of(facts, "binance:NOSUCH").rules is None
     assert of(facts, "binance:NOSUCH").problems == ()
-    paths = [request["path"] for request in _requests(place) if "NOSUCH" in json.dumps(request)]
+    paths = [request["path"] for request in place.sim.requests() if "NOSUCH" in json.dumps(request)]
     assert not [path for path in paths if "depth" in path or "klines" in path]
 
 
 def test_the_books_come_last(place: Place) -> None:
     place.gather()
-    paths = [request["path"].partition("?")[0] for request in _requests(place)]
+    paths = [request["path"].partition("?")[0] for request in place.sim.requests()]
     books = [index for index, path in enumerate(paths) if path.endswith("/depth")]
     assert books == list(range(len(paths) - 2, len(paths)))
 
@@ -344,11 +406,6 @@ def test_the_same_moment_gives_the_same_facts(place: Place) -> None:
     place.gather()
     first, second = place.gather(), place.gather()
     assert changed(first, latches=None) == changed(second, latches=None)
-
-
-def _requests(place: Place) -> list[dict[str, Any]]:
-    found = place.sim.admin("GET", "/sim/requests")
-    return list(found["requests"] if isinstance(found, dict) else found)
 
 
 def test_nothing_is_read_for_a_venue_that_is_not_listed(place: Place) -> None:

@@ -2,8 +2,16 @@
 
 from decimal import Decimal
 
-import policy_engine
 import pytest
+
+import policy_engine
+from desk.base.reasons import Reason as R
+from desk.config.schema import Config
+from desk.journal.state import Dust
+from desk.risk.decision import Proposal
+from desk.risk.facts import Cycle, Facts, OtherMid, Status
+from desk.risk.latches import Latches
+from desk.venues.protocol import Bar, Level, Side
 from unit.risk.facts_kit import (
     ARMED,
     ENTRY,
@@ -31,14 +39,6 @@ from unit.risk.facts_kit import (
     with_symbol,
     with_venue,
 )
-
-from desk.base.reasons import Reason as R
-from desk.config.schema import Config
-from desk.journal.state import Dust
-from desk.risk.decision import Proposal
-from desk.risk.facts import Cycle, Facts, OtherMid, Status
-from desk.risk.latches import Latches
-from desk.venues.protocol import Bar, Level, Side
 
 DAY_MS = 86_400_000
 
@@ -119,7 +119,7 @@ DENIALS: tuple[tuple[str, str, Proposal, Facts], ...] = (
     ("unknown_orders", R.AUDIT_RESEALED, ENTRY, changed(GOOD, ledger__resealed=True)),
     ("unknown_orders", R.UNKNOWN_ORDER, ENTRY, with_intent(state="SENT_UNKNOWN", status="")),
     ("unknown_orders", R.UNKNOWN_ORDER, ENTRY, with_intent(state="CREATED", status="")),
-    ("unknown_orders", R.UNKNOWN_ORDER, ENTRY, with_intent(kind="EXIT", status="FILLED", executed=d("1"), filled=d("0"))),
+    ("unknown_orders", R.UNKNOWN_ORDER, ENTRY, with_intent(kind="EXIT", status="FILLED", executed=d("1"))),
     ("unknown_orders", R.ANOMALY, ENTRY, with_intent(kind="EXIT", status="FILLED", anomaly="CONFIRMED+X")),
     ("clock", R.CLOCK_UNKNOWN, ENTRY, with_venue(clock=None)),
     ("clock", R.CLOCK_UNKNOWN, ENTRY, changed(GOOD, venues={})),

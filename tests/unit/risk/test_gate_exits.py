@@ -1,7 +1,13 @@
 """P4: with everything broken an exit passes, but for what rules.md lets shape or stop one."""
 
-import policy_engine
 import pytest
+
+import policy_engine
+from desk.base.reasons import Reason as R
+from desk.risk.decision import Proposal
+from desk.risk.facts import Arming, Cycle, Facts, JournalHealth
+from desk.risk.latches import Latches
+from desk.venues.protocol import Side
 from unit.risk.facts_kit import (
     ARMED,
     ENTRY,
@@ -24,12 +30,6 @@ from unit.risk.facts_kit import (
     with_symbol,
     with_venue,
 )
-
-from desk.base.reasons import Reason as R
-from desk.risk.decision import Proposal
-from desk.risk.facts import Arming, Cycle, Facts, JournalHealth
-from desk.risk.latches import Latches
-from desk.venues.protocol import Side
 
 HELD_LIVE = changed(LIVE, ledger=HOLDING.ledger)
 

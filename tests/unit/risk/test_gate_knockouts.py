@@ -2,14 +2,26 @@
 
 from collections.abc import Callable
 
-import policy_engine
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.risk.facts_kit import ENTRY, GOOD, LIVE, NAME, SEEN, VENUE, an_intent, changed, with_account, with_symbol, with_venue
 
+import policy_engine
 from desk.base.reasons import Reason
 from desk.risk.facts import Facts, JournalHealth
+from unit.risk.facts_kit import (
+    ENTRY,
+    GOOD,
+    LIVE,
+    NAME,
+    SEEN,
+    VENUE,
+    an_intent,
+    changed,
+    with_account,
+    with_symbol,
+    with_venue,
+)
 
 Knock = Callable[[Facts], Facts]
 
@@ -33,7 +45,8 @@ def account(**values: object) -> Knock:
 KNOCKS: dict[str, Knock] = {
     "mode": put(mode=""), "stamp": put(stamp=None), "latches": put(latches=None), "limits": put(limits=None),
     "overlay": put(limits_problem="corrupt"), "status": put(status=None), "reconcile": put(reconciled=None),
-    "journal": put(journal=None), "journal damaged": put(journal=JournalHealth(writable=True, damaged=True, reserve=True)),
+    "journal": put(journal=None),
+    "journal damaged": put(journal=JournalHealth(writable=True, damaged=True, reserve=True)),
     "venues": put(venues={}), "clock": venue(clock=None), "breakers": venue(breakers=None), "rate": venue(rate=None),
     "symbols": put(symbols={}), "rules": symbol(rules=None), "rules age": symbol(rules_ms=0),
     "book": symbol(book=None), "book age": symbol(book_ms=0), "bars": symbol(bars=()), "polls": symbol(polls=()),

@@ -3,20 +3,23 @@
 import re
 from pathlib import Path
 
-import policy_engine
 import pytest
-from unit.risk.facts_kit import ENTRY, EXIT, GOOD, HOLDING, LIVE, changed, killed
 
+import policy_engine
 from desk.base.reasons import Reason
 from desk.config.schema import Config
 from desk.risk.decision import Proposal, Verdict
 from desk.risk.facts import Facts
 from desk.risk.gates import locks
 from desk.risk.verdicts import allow
+from unit.risk.facts_kit import ENTRY, EXIT, GOOD, HOLDING, LIVE, changed, killed
 
-ORDER = """mode freeze kill_switch arming audit_writable system_mode unknown_orders clock breaker data_fresh price_sane
-symbol_trading spread slippage volatility reconcile_fresh drift capital exposure position_count one_per_symbol cooldown
-cycle_caps open_orders notional filters rate_budget churn edge_cost ai_gate""".split()
+ORDER = [
+    "mode", "freeze", "kill_switch", "arming", "audit_writable", "system_mode", "unknown_orders", "clock",
+    "breaker", "data_fresh", "price_sane", "symbol_trading", "spread", "slippage", "volatility",
+    "reconcile_fresh", "drift", "capital", "exposure", "position_count", "one_per_symbol", "cooldown",
+    "cycle_caps", "open_orders", "notional", "filters", "rate_budget", "churn", "edge_cost", "ai_gate",
+]  # fmt: skip
 RULES_FILE = Path(__file__).resolve().parents[3].parent / "shared" / "rules.md"
 
 

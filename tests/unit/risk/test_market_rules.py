@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.risk.facts_kit import MINUTE_MS, NOW_MS, SEEN, a_book, changed, d, flat_bars, polls
 
 from desk.config.schema import Entries, MarketData
 from desk.risk import market
 from desk.risk.facts import OtherMid, Poll
 from desk.venues.protocol import Bar, Level, Side
+from unit.risk.facts_kit import MINUTE_MS, NOW_MS, SEEN, a_book, changed, d, flat_bars, polls
 
 LIMITS = MarketData()
 

@@ -78,8 +78,8 @@ def test_retry_after_is_a_bounded_number_or_nothing(text: str, seconds: float | 
     assert of(429, b"{}", retry_after=text).retry_after_s == seconds
 
 
-def error(finding: Finding, is_order: bool = True, is_read: bool = False, reason: str = "") -> VenueError:
-    return VenueError("binance", "POST /api/v3/order", finding, is_order=is_order, is_read=is_read, reason=reason)
+def error(finding: Finding, is_order: bool = True, is_read: bool = False) -> VenueError:
+    return VenueError("binance", "POST /api/v3/order", finding, is_order=is_order, is_read=is_read)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_failed_read_may_be_tried_again_and_makes_no_order() -> None:
 def test_the_line_names_venue_path_status_and_code() -> None:
     line = error(of(400, REJECT)).line()
     assert line.startswith("[BINANCE] POST /api/v3/order: rejected_final http 400 code -2010 (Account has insufficient")
-    assert "breaker:open" in error(Finding(klass=Klass.NOT_SENT), reason="breaker:open").line()
+    assert "breaker:open" in error(Finding(klass=Klass.NOT_SENT, reason="breaker:open")).line()
 
 
 def test_an_error_survives_a_process_border() -> None:

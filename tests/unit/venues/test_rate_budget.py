@@ -32,7 +32,7 @@ def meter(home: Home, venue: str = "binance") -> Meter:
 
 
 def stopped(budget: Budget) -> set[Purpose]:
-    return {purpose for purpose in ALL if refusal(budget, purpose, LIMITS, BLOCK, NOW)}
+    return {purpose for purpose in ALL if refusal(budget, purpose, LIMITS, BLOCK, NOW)[0]}
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_headers_and_limits_are_shared_by_processes(home: Home) -> None:
     one.note({"x-mbx-used-weight-1m": "4300", "x-mbx-order-count-10s": "49", "x-mbx-order-count-": "x"}, OK)
     found = rate_budget.view(home, "binance")
     assert (found.weight.count, found.weight.limit, found.orders["10S"].count) == (4300, 6000, 49)
-    assert "weight" in two.refusal(Purpose.ENTRY)
-    assert two.refusal(Purpose.READ) == ""
+    assert two.refusal(Purpose.ENTRY)[0] == "rate_budget:entries_stop"
+    assert two.refusal(Purpose.READ) == ("", "")
 
 
 def test_a_429_backs_off_up_the_ladder_and_a_success_ends_it(home: Home) -> None:
@@ -84,9 +84,9 @@ def test_a_429_backs_off_up_the_ladder_and_a_success_ends_it(home: Home) -> None
         hand.note({}, limited)
         wait_ms = rate_budget.view(home, "binance").back_off_until_ms - clock.now_ms()
         assert wait_ms == pytest.approx(seconds * 1000, abs=500)
-    assert "back_off" in hand.refusal(Purpose.READ)
+    assert hand.refusal(Purpose.READ)[0] == "rate_budget:back_off"
     hand.note({}, OK)
-    assert hand.refusal(Purpose.READ) == ""
+    assert hand.refusal(Purpose.READ) == ("", "")
     assert rate_budget.view(home, "binance").rate_limited_total == 5
 
 
@@ -103,7 +103,7 @@ def test_retry_after_rules_over_the_ladder(home: Home) -> None:
 def test_a_ban_is_written_at_once(home: Home, finding: Finding, seconds: int) -> None:
     meter(home).note({}, finding)
     assert rate_budget.view(home, "binance").ban_until_ms - clock.now_ms() == pytest.approx(seconds * 1000, abs=500)
-    assert all(meter(home).refusal(purpose).startswith("rate_budget:banned") for purpose in ALL)
+    assert all(meter(home).refusal(purpose)[0] == "rate_budget:banned" for purpose in ALL)
 
 
 def test_a_ban_may_name_its_end_in_the_message(home: Home) -> None:
@@ -123,9 +123,9 @@ def test_mexc_has_no_header_so_we_count(home: Home) -> None:
     hand = meter(home, "mexc")
     for _ in range(349):
         hand.note({}, OK)
-    assert hand.refusal(Purpose.ENTRY) == ""
+    assert hand.refusal(Purpose.ENTRY) == ("", "")
     hand.note({}, OK)
-    assert "weight" in hand.refusal(Purpose.ENTRY)
+    assert hand.refusal(Purpose.ENTRY)[0] == "rate_budget:entries_stop"
     assert rate_budget.view(home, "mexc").weight.count >= 325, "within 5 % of what the other processes must know"
 
 

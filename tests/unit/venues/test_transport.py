@@ -157,7 +157,7 @@ def test_the_last_look_stops_with_the_connection_up_and_nothing_written() -> Non
     with raw_server(say(answer(b"{}"))) as (url, heads):
         transport = Transport(url, LIMITS)
         found = transport.exchange(GET, clock.monotonic_s() + 2, 1.0, stop)
-        assert found == Broken(kind="aborted: kill switch", started=False, ours=True)
+        assert found == Broken(kind="kill switch", started=False, ours=True)
         assert isinstance(transport.exchange(GET, clock.monotonic_s() + 2, 1.0, nothing), Reply)
     assert len(heads) == 1, "the stopped request left no byte, the next one went"
 
@@ -190,7 +190,7 @@ def test_connect_opens_the_connection_the_request_uses() -> None:
 
 def test_a_deadline_that_has_passed_sends_nothing() -> None:
     found = once("http://127.0.0.1:1", deadline_s=-1.0)
-    assert found == Broken(kind="deadline", started=False, ours=True)
+    assert found == Broken(kind="transport:deadline", started=False, ours=True)
 
 
 def test_keep_alive_uses_one_connection() -> None:

@@ -57,8 +57,8 @@ def config(facts: HealthFacts) -> CheckResult:
     if found.unknown:
         text = f".env: nobody reads {', '.join(found.unknown)}"
         causes.append(Cause(reason=None, text=text, subject=".env names"))
-    if found.mode is not None and found.mode & OTHERS_MAY_READ:
-        text = f".env has mode {found.mode & 0o777:04o}: chmod 600 .env"
+    if found.has_secrets and found.mode is not None and found.mode & OTHERS_MAY_READ:
+        text = f".env holds keys and has mode {found.mode & 0o777:04o}: chmod 600 .env"
         causes.append(Cause(reason=None, text=text, subject=".env mode"))
     return judged("config", causes, f"hash {facts.config_hash} mode {facts.mode}", {"hash": facts.config_hash})
 

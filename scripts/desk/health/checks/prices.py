@@ -13,6 +13,7 @@ from desk.risk.facts import OtherMid, Poll, SymbolFacts
 
 REST_ERRORS_WINDOW_MS: Final = 60_000
 KILL_AFTER_MS: Final = 60_000  # critical in this window and in the one before: two minutes running
+TOGETHER_MS: Final = 60_000  # prices of two venues further apart in time say nothing about each other
 REST_KILL: Final = "excessive_rest_errors"
 FLASH_KILL: Final = "flash_crash"
 STALE_CYCLES: Final = (Reason.DATA_STALE, Reason.DATA_INVALID_BID)
@@ -147,9 +148,13 @@ def _symbol(facts: HealthFacts, venue: str, symbol: str) -> Iterator[Cause]:
 
 
 def _others(facts: HealthFacts, found: SymbolFacts) -> list[OtherMid]:
+    """Other venues' mids, of prices seen at about the same time."""
+    if not _is_fresh(facts, found):
+        return []
     same = [other for other in facts.market.values() if other.symbol == found.symbol and other.venue != found.venue]
-    fresh = [other for other in same if _is_fresh(facts, other)]
-    return [OtherMid(venue=other.venue, mid=other.polls[-1].mid, at_ms=other.polls[-1].at_ms) for other in fresh]
+    last = [(other.venue, other.polls[-1]) for other in same if _is_fresh(facts, other)]
+    near = [(venue, poll) for venue, poll in last if abs(poll.at_ms - found.polls[-1].at_ms) <= TOGETHER_MS]
+    return [OtherMid(venue=venue, mid=poll.mid, at_ms=poll.at_ms) for venue, poll in near]
 
 
 def _is_fresh(facts: HealthFacts, found: SymbolFacts) -> bool:

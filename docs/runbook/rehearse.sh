@@ -1,0 +1,100 @@
+# A rehearsal room: an exchange in a box and a PAPER folder of its own, for the rest of this shell. Nothing else is
+# touched, and time stands still until you say `minutes`. Source it in the checkout, after `make setup`:
+#
+#   . docs/runbook/rehearse.sh
+#   minutes 3                   three minutes pass; the due jobs run, as cron would run them
+#   signal_buy 100              leave a signal: buy for 100 (quote currency), stop 2 % below, target 3 % above
+#   fault KIND [COUNT] [PATH] [ARG]    break the exchange (kinds: python3 scripts/exchange_sim.py --help and docs);
+#                               COUNT 0 = until `no_faults`; PATH = prefix of the requests that meet it
+#   unplug after|before         a router that loses power after, or just before, the exchange took its order
+#   rehearsal_end               stop the exchange; the folder stays for a look
+
+if [ ! -f scripts/exchange_sim.py ] || [ ! -x .venv/bin/python ]; then
+  echo "rehearse: source it in the checkout, after make setup" >&2
+  return 2
+fi
+
+_admin() {  # _admin METHOD PATH [JSON]: the exchange's own door
+  .venv/bin/python - "$SIM_URL" "$@" <<'PY'
+import sys, urllib.request
+url, method, path, *body = sys.argv[1:]
+request = urllib.request.Request(url + path, body[0].encode() if body else None, method=method)
+print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).read().decode())
+PY
+}
+
+_job() { python3 "scripts/$1.py" | tail -n 1; }
+
+minutes() {
+  local n
+  for ((n = 0; n < ${1:-1}; n++)); do
+    _admin POST /sim/advance '{"ms": 60000}' >/dev/null || return
+    if ((_MINUTE++ % 5 == 0)); then _job reconcile; fi
+    _job router
+    _job heartbeat
+  done
+}
+
+fault() {
+  local count=${2:-1}
+  if [ "$count" = 0 ]; then count=null; fi
+  _admin POST /sim/faults "{\"kind\": \"$1\", \"count\": $count, \"match\": {\"path\": \"${3:-/api}\"}${4:+, \"arg\": $4}}"
+}
+
+no_faults() { _admin DELETE /sim/faults; }
+
+signal_buy() {
+  .venv/bin/python - "$SIM_URL" "$SANAD_HOME" "$1" <<'PY'
+import json, os, sys, urllib.request
+from datetime import datetime, timedelta, timezone
+url, home, notional = sys.argv[1:]
+get = lambda path: json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + path, timeout=10))
+now = datetime.fromtimestamp(get("/sim/clock")["now_ms"] / 1000, timezone.utc)
+ask = float(get("/api/v3/ticker/bookTicker?symbol=BTCUSDT")["askPrice"])
+name = f"rehearsal-{now:%H%M}"
+signal = {
+    "id": name, "source": "rehearsal", "venue": "binance", "symbol": "BTCUSDT", "side": "BUY", "kind": "ENTRY",
+    "notional_quote": notional, "edge_bps": "100", "stop_price": f"{ask * 0.98:.2f}",
+    "target_price": f"{ask * 1.03:.2f}", "created_at": now.isoformat(),
+    "expires_at": (now + timedelta(hours=1)).isoformat(),
+}
+with open(f"{home}/signals/.{name}.tmp", "w") as handle:
+    json.dump(signal, handle)
+os.replace(handle.name, f"{home}/signals/{name}.json")  # by rename, so that no router reads half a signal
+print(f"signals/{name}.json: BUY BTCUSDT for {notional}")
+PY
+}
+
+unplug() {
+  .venv/bin/python - "${1:-after}" <<'PY'
+import os, sys
+sys.path.insert(0, "scripts")
+import router
+from desk.execution import intent, submit
+
+def dies(desk, plan, order_id, timestamp_ms, last_check):
+    if sys.argv[1] == "after":
+        desk.account_of(plan.venue).place_order(intent.request_of(plan, order_id), timestamp_ms)
+    print(f"unplugged {sys.argv[1]} the exchange took order {order_id}", flush=True)
+    os._exit(137)
+
+submit._send = dies
+router.main(["--once"])
+PY
+}
+
+rehearsal_end() {
+  kill "$SIM_PID" && wait "$SIM_PID" 2>/dev/null
+  echo "the exchange is stopped; the folder stays: $SANAD_HOME"
+}
+
+SANAD_HOME=$(mktemp -d) && mkdir "$SANAD_HOME/signals" && : >"$SANAD_HOME/.env"
+.venv/bin/python scripts/exchange_sim.py --venue binance --symbol BTCUSDT --seed "${SEED:-11}" --step \
+  >"$SANAD_HOME/exchange.json" &
+SIM_PID=$! _MINUTE=0
+for _ in {1..300}; do [ -s "$SANAD_HOME/exchange.json" ] && break; sleep 0.1; done
+SIM_URL=$(.venv/bin/python -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["rest_url"])' \
+  "$SANAD_HOME/exchange.json") || return 2
+export SANAD_HOME SYSTEM_MODE=PAPER VENUE_ENV=sim VENUES=binance UNIVERSE_SYMBOLS=BTCUSDT SAFE_MODE=false DRY_RUN=false
+export BINANCE_REST_URL=$SIM_URL BINANCE_API_KEY=simkey BINANCE_API_SECRET=simsecret SANAD_CLOCK=$SIM_URL/sim/clock
+echo "rehearsal folder $SANAD_HOME, exchange $SIM_URL"
