@@ -145,6 +145,13 @@ class BinanceClient:
             signed=True, parse=lambda answer: answer.value,
         )  # fmt: skip
 
+    def probe_orders(self, request: OrderRequest | None) -> None:
+        """The half-open probe of the order path: order/test, or in PAPER (no order to test) a harmless read."""
+        if request is not None:
+            self.test_order(request)
+        else:
+            self.caller.call("GET", ROW.time_path, {}, purpose=Purpose.PROBE, parse=lambda answer: answer.value)
+
     def get_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
         """One order by its client id; None only for the exchange's definite "does not exist" (-2013)."""
         try:

@@ -24,6 +24,8 @@ def clients_of(run: Run) -> Callable[[str], VenueClient]:
     @cache
     def client_of(venue: str) -> VenueClient:
         door = import_module(table.row(venue).door)
-        return cast(VenueClient, door.make_client(run.settings, script=run.door, log=run.log.line))
+        client = door.make_client(run.settings, script=run.door, log=run.log.line)
+        client.caller.guard.deadline_s = run.deadline_s  # no read outlives the tick
+        return cast(VenueClient, client)
 
     return client_of

@@ -178,8 +178,7 @@ def check(run: Run, path: Path, live: bool) -> Outcome:
     decision = packet.read(path, run.tick_ms)
     found = _judge(decision, _facts(run, live))
     for verdict in found.verdicts:
-        word = "ALLOW" if verdict.allowed else "DENY"
-        run.say(" ".join(part for part in (f"{verdict.gate}: {word}", verdict.code, verdict.detail) if part))
+        run.say(_line(verdict))
     return Outcome(exit_codes.OK if found.allowed else exit_codes.WARN, _word(found), packet.as_document(found))
 
 
@@ -237,6 +236,12 @@ def _step_breakers(run: Run) -> list[str]:
     except WorldError as error:
         return [error.line()]
     return []
+
+
+def _line(verdict: Verdict) -> str:
+    numbers = " ".join(f"{name}={value}" for name, value in verdict.data.items())
+    head = f"{verdict.gate}: {'ALLOW' if verdict.allowed else 'DENY'}"
+    return " ".join(part for part in (head, verdict.code, verdict.detail, f"[{numbers}]" if numbers else "") if part)
 
 
 def _word(found: Evaluation) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from desk.base import clock
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts"
 OURS = ("SANAD_", "KILL_SWITCH", "SAFE_MODE", "DRY_RUN", "LIVE_TRADING", "SYSTEM_MODE", "VENUE", "UNIVERSE_SYMBOLS")
@@ -29,6 +31,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.startswith(OURS + OUR_LIMITS) or name.endswith(OUR_ENDINGS)
         if ours and name != "SANAD_CRASH_FULL":  # how many points `make crash` takes, not a setting
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def own_clock() -> Iterator[None]:
+    """A test that stops the house clock leaves it running for the next one."""
+    yield
+    clock._Anchor.wall_ms, clock._Anchor.frozen = None, False
 
 
 @pytest.fixture(scope="session")

@@ -144,3 +144,12 @@ def every_line(home: Home) -> list[dict[str, Any]]:
     """Every kept line as JSON, oldest first."""
     paths = [*sorted(home.logs.glob("audit-*.jsonl"), key=lambda p: int(p.name.split(".")[1])), home.journal]
     return [json.loads(raw) for path in paths if path.exists() for raw in path.read_bytes().splitlines()]
+
+
+def every_line_so_far(home: Home, seq: int) -> Iterator[dict[str, Any]]:
+    """Every kept line up to a seq; a torn line behind it is not looked at."""
+    paths = [*sorted(home.logs.glob("audit-*.jsonl"), key=lambda p: int(p.name.split(".")[1])), home.journal]
+    for path in paths:
+        for raw in path.read_bytes().splitlines() if path.exists() else ():
+            if raw.endswith(b'"}') and (line := json.loads(raw))["seq"] <= seq:
+                yield line

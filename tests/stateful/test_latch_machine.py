@@ -8,7 +8,6 @@ One thing no store can prove is left out on purpose: what only a file ever held 
 journal could not be written) is gone when an operator deletes or rewrites that very file in PAPER.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from unit.risk.latch_kit import MINUTE_MS, START_MS, Room, make
 
 from desk.base.reasons import Reason
 from desk.journal.chain import Line, NewEvent
@@ -28,6 +26,7 @@ from desk.journal.state import Fold
 from desk.risk import kill_switch, latches, observed, pause
 from desk.risk.latch_file import read_control
 from desk.risk.pause_causes import ResumeFacts
+from unit.risk.latch_kit import MINUTE_MS, START_MS, Room, make
 
 REASONS = st.sampled_from(["manual", "odd noise", "excessive_rest_errors", "flash_crash", "key_compromise_suspected"])
 PLACES = st.sampled_from(["before", "after", "never"])
@@ -216,7 +215,7 @@ class LiveLatchMachine(LatchMachine):
 
 
 BOUNDS = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 TestPaperLatches = LatchMachine.TestCase
 TestPaperLatches.settings = BOUNDS
@@ -230,12 +229,8 @@ def test_the_machine_notices_a_latch_that_clears_itself(monkeypatch: pytest.Monk
 
     real = latches._kill_of_fold
     quiet = latches.KillView(False, source="journal")
-    monkeypatch.setattr(latches, "_kill_of_fold", lambda fold, strict: quiet if fold is not None else real(fold, strict))
+    monkeypatch.setattr(
+        latches, "_kill_of_fold", lambda fold, strict: quiet if fold is not None else real(fold, strict)
+    )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(LatchMachine, settings=BOUNDS)
-
-
-def test_documents_are_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = make(tmp_path, monkeypatch, "PAPER")
-    room.engage("flash_crash")
-    assert json.loads(room.path("kill_switch").read_text())["reason"] == "flash_crash"
+        run_state_machine_as_test(LatchMachine, settings=settings(BOUNDS, phases=[Phase.generate]))

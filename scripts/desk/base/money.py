@@ -45,7 +45,7 @@ def parse(value: object, where: str = "number") -> Decimal:
         raise ValueError(f"{where}: expected a decimal string, got {type(value).__name__}")
     if not number.is_finite() or abs(number.adjusted()) > TEXT_MAX:
         raise ValueError(f"{where}: not a usable number")
-    return number if number else ZERO
+    return number or ZERO
 
 
 def text(number: Decimal) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Settings:
     venue_env: VenueEnv
     switches: Switches
     config: Config
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # holds keys
     sources: Mapping[str, str]  # "section.key" -> environment name, file or default
 
     @property
@@ -62,6 +62,11 @@ class Settings:
         """The account instance (design 3): configured, else derived from mode, venues and key fingerprints."""
         marks = tuple(self.keys(venue).mark for venue in self.venues)
         return ids.instance_id(self.config.system.instance_id, self.mode, self.venues, marks)
+
+    @property
+    def recv_window_ms(self) -> int:
+        """How long a signed request stays valid: the stricter of section and profile."""
+        return min(self.config.clock.recv_window_ms, self.profile.recv_window_ms or self.config.clock.recv_window_ms)
 
     @property
     def config_hash(self) -> str:
@@ -165,17 +170,17 @@ def convert(raw: dict[str, Any], where: str, sources: Mapping[str, str]) -> Conf
 
 
 def _check_ranges(section: str, body: msgspec.Struct, sources: Mapping[str, str], where: str) -> None:
-    for field in msgspec.structs.fields(body):
-        value = getattr(body, field.name)
+    for known in msgspec.structs.fields(body):
+        value = getattr(body, known.name)
         if isinstance(value, msgspec.Struct):
-            _check_ranges(f"{section}.{field.name}", value, sources, where)
+            _check_ranges(f"{section}.{known.name}", value, sources, where)
         if not isinstance(value, Decimal):
             continue
-        top = Decimal(1) if field.name.endswith("_frac") else Decimal("1e12")
+        top = Decimal(1) if known.name.endswith("_frac") else Decimal("1e12")
         if not value.is_finite() or not 0 <= value <= top:
-            origin = sources.get(f"{section}.{field.name}", FILE_NAME)
+            origin = sources.get(f"{section}.{known.name}", FILE_NAME)
             raise ConfigError(
-                f"{section}.{field.name} = {value} is outside 0 to {top}",
+                f"{section}.{known.name} = {value} is outside 0 to {top}",
                 where if origin == FILE_NAME else origin,
                 "fractions are 0 to 1, never percent",
             )

@@ -13,7 +13,19 @@ from desk.base import clock, exit_codes
 from desk.base.errors import ConfigError, WorldError
 from desk.base.money import ZERO, text
 from desk.base.reasons import Reason, shown
-from desk.execution import accounts, auto_kill, books, cancel, cycle_events, exits, lookup, protect, sizing, submit
+from desk.execution import (
+    accounts,
+    auto_kill,
+    books,
+    cancel,
+    cycle_events,
+    exits,
+    lookup,
+    probe,
+    protect,
+    sizing,
+    submit,
+)
 from desk.execution import intent as intents
 from desk.execution.accounts import Accounts, Clients
 from desk.execution.cycle_events import Evaluation
@@ -120,7 +132,9 @@ def snapshot(state: Cycle) -> None:
             state.desk.offset_ms[venue] = seen.clock.offset_ms
         books.open_books(state.desk, venue)
     _say_blind(state, found)
+    probe.probe_half_open(state.desk, found, state.venues)
     state.venues.feed(state.desk)
+    books.mark(state.desk, _equities(state))
 
 
 def manage(state: Cycle) -> None:

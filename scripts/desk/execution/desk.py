@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from desk.base import clock
 from desk.base.errors import InvariantError
 from desk.base.reasons import Reason
 from desk.journal import check
@@ -15,13 +16,21 @@ from desk.journal.state import Fold, Intent, is_open, is_unsettled
 from desk.risk.facts import Facts
 from desk.runtime.tick import Run
 from desk.venues.protocol import Balance, OrderReport, OrderRequest, SymbolRules, Trade
+from desk.venues.table import Purpose
 
 
 class Account(Protocol):
     """The part of a venue client that orders need; the paper broker and the real clients both offer it."""
 
     def balances(self) -> dict[str, Balance]: ...
-    def place_order(self, request: OrderRequest, timestamp_ms: int) -> OrderReport: ...
+    def place_order(
+        self,
+        request: OrderRequest,
+        timestamp_ms: int,
+        *,
+        purpose: Purpose = Purpose.ENTRY,
+        before_send: Callable[[], None] | None = None,
+    ) -> OrderReport: ...
     def get_order(self, symbol: str, client_order_id: str) -> OrderReport | None: ...
     def open_orders(self, symbol: str | None = None) -> tuple[OrderReport, ...]: ...
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
@@ -79,8 +88,8 @@ class Desk:
         self.commit(unless_standing)
 
     def exchange_ms(self, venue: str) -> int:
-        """The exchange's time for this tick: ours plus the measured offset."""
-        return self.run.tick_ms + self.offset_ms.get(venue, 0)
+        """The exchange's time now: ours plus the measured offset."""
+        return clock.now_ms() + self.offset_ms.get(venue, 0)
 
     def rules(self, venue: str, symbol: str) -> SymbolRules | None:
         """The symbol's trading rules as gathered this tick."""

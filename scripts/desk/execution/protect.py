@@ -51,6 +51,9 @@ def _protect_rest(desk: Desk, name: str, facts: SymbolFacts, may_exit: MayExit) 
     if _settle_dust(desk, position, facts.rules, bid):
         return
     ensure_stop(desk, position, facts, may_exit)
+    rest = desk.fold().positions.positions.get(name)
+    if rest is not None and _settle_dust(desk, rest, facts.rules, bid):
+        return
     _end_swap(desk, name)
     _report(desk, name, facts.rules, bid)
 

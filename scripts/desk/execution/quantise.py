@@ -51,7 +51,9 @@ def problem(
     """
     notional = order.quantity * price
     broken = filters.violations(rules, order, reference)
-    if order.quantity > ZERO and notional < max(rules.notional_min, floor):
+    if order.quantity <= ZERO:
+        return str(Reason.FILTERS), "no lot fits"
+    if notional < max(rules.notional_min, floor):
         return str(Reason.NOTIONAL_MIN), f"notional {text(notional)}"
     if "NOTIONAL" in broken:
         return str(Reason.NOTIONAL_MAX), f"notional {text(notional)}"

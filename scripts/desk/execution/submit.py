@@ -8,6 +8,7 @@ or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from desk.base.errors import WorldError
 from desk.base.reasons import Reason
 from desk.execution import fills
 from desk.execution import intent as intents
@@ -17,9 +18,14 @@ from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold, Intent, key
 from desk.venues.outcome import Klass, VenueError
+from desk.venues.table import Purpose
 
 LastCheck = Callable[[], str]  # the reason code that stops the order now, empty for none
 FILTER_CLASSES = frozenset({Klass.LOCAL_BUG})
+
+
+class Stopped(WorldError):
+    """The last check said no at the moment of writing; its `what` is the reason code."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
         if order_id in fold.intents.intents or _exceeds_position(fold, plan):
             return []
         chosen.append(order_id)
-        return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.config.clock.recv_window_ms))
+        return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.recv_window_ms))
 
     desk.run.check_deadline()
     desk.commit(decide)
@@ -61,12 +67,18 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
 
 def _send(desk: Desk, plan: OrderPlan, order_id: str, timestamp_ms: int, last_check: LastCheck) -> str:
     """The network step; returns an error text for the log, empty when the exchange took it."""
-    stopped = last_check()
-    if stopped:
-        _end(desk, plan, order_id, Event.INTENT_NOT_SENT, {"why": stopped, "code": stopped})
-        return stopped
+
+    def before_send() -> None:
+        """With the connection up, before the first byte: raising here is proof that nothing left."""
+        stopped = last_check()
+        if stopped:
+            raise Stopped(stopped)
+
+    purpose = Purpose.ENTRY if plan.kind == intents.ENTRY else Purpose.EXIT
     try:
-        report = desk.account_of(plan.venue).place_order(intents.request_of(plan, order_id), timestamp_ms)
+        report = desk.account_of(plan.venue).place_order(
+            intents.request_of(plan, order_id), timestamp_ms, purpose=purpose, before_send=before_send
+        )
     except VenueError as error:
         _book_failure(desk, plan, order_id, error)
         desk.run.log.error(error.line(), plan.venue, "order", str(error.code or error.class_))

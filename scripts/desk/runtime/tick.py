@@ -178,12 +178,12 @@ def _world(run: Run | None, door: str, error: WorldError) -> Outcome:
 
 def _bug(run: Run | None, door: str, error: BaseException) -> Outcome:
     line = f"bug: {type(error).__name__}: {error}"
-    trace = traceback.format_exception(error)[-TRACEBACK_LINES_MAX:]
+    trace = " | ".join("".join(traceback.format_exception(error)[-TRACEBACK_LINES_MAX:]).splitlines())
     if run is not None:
-        run.log.error(line + " | " + " | ".join("".join(trace).splitlines()), code="bug")
+        run.log.error(f"{line} | {trace}", code="bug")
         _try_alert(run, Reason.BUG, line)
     else:
-        _log_bare(door, line + " | " + " | ".join("".join(trace).splitlines()))
+        _log_bare(door, f"{line} | {trace}")
     return Outcome(exit_codes.FAIL, line, {"error": line})
 
 

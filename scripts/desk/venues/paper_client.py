@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from desk.base import clock
-from desk.base.errors import InvariantError, LockBusy
+from desk.base.errors import InvariantError, LockBusy, WorldError
 from desk.base.money import ZERO
 from desk.base.reasons import Reason
 from desk.venues import paper_checks as checks
@@ -24,6 +24,7 @@ from desk.venues.paper_match import Depth
 from desk.venues.paper_refusals import Refusal, Refused
 from desk.venues.paper_store import PaperStore
 from desk.venues.protocol import Balance, Book, OrderReport, OrderRequest, OrderStatus, SymbolRules, Trade
+from desk.venues.table import Purpose
 
 RulesOf = Callable[[str, str], SymbolRules | None]
 MarketOf = Callable[[str, str], Book | None]
@@ -54,16 +55,30 @@ class PaperClient:
         """Every asset the account ever held."""
         return reports.balances(self._read())
 
-    def place_order(self, request: OrderRequest, timestamp_ms: int) -> OrderReport:
+    def place_order(
+        self,
+        request: OrderRequest,
+        timestamp_ms: int,
+        *,
+        purpose: Purpose = Purpose.ENTRY,
+        before_send: Callable[[], None] | None = None,
+    ) -> OrderReport:
         """Accept, match and answer; durable before it answers.
 
         Args:
             timestamp_ms: the signed timestamp, kept with the order.
+            purpose: as for a real client; the paper exchange treats all orders alike.
+            before_send: the caller's last check; a WorldError raised there means not sent.
 
         Raises:
             VenueError: refused; not sent (no usable market, rules or lock: nothing happened); or unknown.
         """
         where = f"paper order {request.symbol}"
+        if before_send is not None:
+            try:
+                before_send()
+            except WorldError as error:
+                raise refusals.not_sent(self.venue, where, error.what) from None
         faults = self._exchange.faults
         if faults.strikes("reject"):
             raise refusals.refused(self.venue, where, Refusal.ON_DEMAND, is_order=True)

@@ -39,9 +39,9 @@ def test_it_writes_the_intent_before_the_exchange_sees_anything(desk_bench: Benc
     account = desk.account_of("binance")
     place = account.place_order
 
-    def spy(request, timestamp_ms):  # type: ignore[no-untyped-def]
+    def spy(request, timestamp_ms, **rest):  # type: ignore[no-untyped-def]
         seen.extend(_events(desk_bench))
-        return place(request, timestamp_ms)
+        return place(request, timestamp_ms, **rest)
 
     account.place_order = spy  # type: ignore[method-assign]
     desk.account_of = lambda venue: account

@@ -19,6 +19,7 @@ from unit.health.world import HOUR, MINUTE, NAME, NOW
 
 OK, WARNING, CRITICAL, PENDING = Status.OK, Status.WARNING, Status.CRITICAL, Status.PENDING
 GIB = 2**30
+YESTERDAY = (NOW - 30 * HOUR,) * 6
 LONE = {"binance_api": world.entry()}
 PARTNER = {"binance_orders": world.entry()}
 WS_ALONE = world.limits("market_data", mode="ws", ws_rest_fallback=False)

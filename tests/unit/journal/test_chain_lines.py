@@ -3,9 +3,9 @@
 import hashlib
 import json
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.journal import chain
 from desk.journal.chain import ChainError, NewEvent
 from desk.journal.events import Event

@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Callable
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import BadInput, JournalDamaged
 from desk.base.paths import Home
 from desk.journal import chain, files, verify

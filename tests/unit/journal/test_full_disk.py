@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import JournalUnwritable, StateError
 from desk.base.paths import Home
 from desk.journal import files, verify
@@ -34,13 +34,14 @@ def small_disk(tmp_path: Path) -> Iterator[Home]:
 
 def fill_up(home: Home, name: str = "hog") -> None:
     """Take every free byte."""
-    with (home.root / name).open("wb") as handle:
+    handle = os.open(home.root / name, os.O_WRONLY | os.O_CREAT)
+    for size in (65_536, 4096):
         try:
             while True:
-                handle.write(b"\0" * 4096)
-                handle.flush()
+                os.write(handle, b"\0" * size)
         except OSError:
-            pass
+            continue
+    os.close(handle)
 
 
 def write_until_full(home: Home, spend: bool) -> int:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import JournalDamaged
 from desk.base.paths import Home
 from desk.journal import files, projections, walk

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import JournalDamaged
 from desk.base.paths import Home
 from desk.journal import files, rotate, segment, verify

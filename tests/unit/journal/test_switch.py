@@ -2,9 +2,9 @@
 
 import json
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import BadInput, ModeMismatch
 from desk.base.paths import Home
 from desk.journal import switch, verify

@@ -2,9 +2,9 @@
 
 import json
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import InvariantError, JournalUnwritable, LockBusy, ModeMismatch
 from desk.base.paths import Home
 from desk.journal import files
@@ -122,9 +122,8 @@ def test_the_lock_is_bounded(house: Home):
     kit.write_notes(book, "a")
     from filelock import FileLock
 
-    with FileLock(house.locks / "journal.lock"), pytest.raises(LockBusy):
-        with files.journal_lock(house, wait_s=0.02):
-            pytest.fail("two holders")
+    with FileLock(house.locks / "journal.lock"), pytest.raises(LockBusy), files.journal_lock(house, wait_s=0.02):
+        pytest.fail("two holders")
 
 
 def test_a_read_only_folder_is_one_clear_line(house: Home, monkeypatch: pytest.MonkeyPatch):

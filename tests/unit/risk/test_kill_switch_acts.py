@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from unit.risk.latch_kit import DAY_MS, MINUTE_MS, START_MS, Room, make
 
 from desk.base.errors import LockBusy
 from desk.journal.chain import Line, NewEvent
@@ -14,6 +13,7 @@ from desk.journal.journal import Journal
 from desk.journal.state import Fold
 from desk.risk import kill_switch
 from desk.state import lock, store
+from unit.risk.latch_kit import DAY_MS, MINUTE_MS, START_MS, Room, make
 
 
 class Died(BaseException):

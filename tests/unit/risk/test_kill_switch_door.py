@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.risk.latch_kit import DAY_MS, START_MS, Room, make
 
 import kill_switch as door
 from desk.base.errors import StateError
@@ -19,6 +18,7 @@ from desk.journal.events import Event
 from desk.runtime.tick import Run
 from desk.venues.protocol import OrderType
 from kit import bench, entry, ok
+from unit.risk.latch_kit import DAY_MS, START_MS, Room, make
 
 SCRIPT = Path(door.__file__)
 

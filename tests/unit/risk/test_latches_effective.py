@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from unit.risk.latch_kit import START_MS, Room, make
 
 from desk.base import clock
 from desk.base.reasons import Reason
 from desk.journal.state import empty
 from desk.risk import latches
+from unit.risk.latch_kit import START_MS, Room, make
 
 HAND_WRITTEN = (
     ('{"state": "active"}', True, "reduce_only"),

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from unit.risk.latch_kit import START_MS, Room, make
 
 from desk.base.errors import JournalUnwritable
 from desk.base.reasons import Reason
 from desk.journal import files
 from desk.risk import pause
 from desk.state import store
+from unit.risk.latch_kit import START_MS, Room, make
 
 
 @pytest.fixture

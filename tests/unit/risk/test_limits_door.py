@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.risk.latch_kit import Room, make
 
 import limits
+from unit.risk.latch_kit import Room, make
 
 
 @pytest.fixture

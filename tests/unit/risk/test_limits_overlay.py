@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.risk.latch_kit import START_MS, Room, make
 
 from desk.base import clock
 from desk.base.errors import BadInput, StateCorrupt
@@ -17,6 +16,7 @@ from desk.config.schema import Config, Profile
 from desk.risk import limits_overlay
 from desk.risk.limits_entries import CAPS, Entry, standing
 from desk.risk.limits_overlay import PROFILE_KEYS, apply, tightening, with_profile
+from unit.risk.latch_kit import START_MS, Room, make
 
 D = Decimal
 HOUR = 3_600_000
@@ -51,7 +51,9 @@ def test_no_overlay_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("age_ms", "counts"), [(0, True), (HOUR - 1, True), (HOUR, False), (HOUR + 1, False)])
-@pytest.mark.parametrize("shape", [{"size_frac": {"value": "0.5", "until": LATER}}, {"size_frac": "0.5", "until": LATER}])
+@pytest.mark.parametrize(
+    "shape", [{"size_frac": {"value": "0.5", "until": LATER}}, {"size_frac": "0.5", "until": LATER}]
+)
 def test_an_entry_ends_at_its_time(age_ms: int, counts: bool, shape: dict[str, object]) -> None:
     found, problems = apply(Config(), shape, START_MS + age_ms)
     assert problems == () and (found.exposure.size_frac == D("0.5")) is counts

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.risk.latch_kit import Room, make
 
 import pause
 import resume
+from unit.risk.latch_kit import Room, make
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.risk.latch_kit import MINUTE_MS, START_MS, Room, make
 
 from desk.base.reasons import Reason
 from desk.journal.chain import Line, NewEvent
@@ -14,6 +13,7 @@ from desk.journal.state import Fold
 from desk.risk import observed, pause, pause_causes
 from desk.risk.pause import ResumeReport
 from desk.risk.pause_causes import ResumeFacts, still_held
+from unit.risk.latch_kit import MINUTE_MS, START_MS, Room, make
 
 NOW = START_MS + 10 * MINUTE_MS
 CALM = ResumeFacts(now_ms=NOW, measured_ms=NOW, disk_free_bytes=10**10)
