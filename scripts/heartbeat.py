@@ -55,6 +55,7 @@ LOUD: Final = {Status.WARNING: "WARN", Status.CRITICAL: "CRIT", Status.UNKNOWN: 
 
 def beat(run: Run) -> Outcome:
     """One heartbeat, in order: prepare, look, judge, act, write down, say."""
+    looks = gather.file_looks(run.home)
     fold, _ = gather.journal_look(run.journal)
     observes_only = merge.is_mismatched(fold, str(run.settings.mode))
     problems = _prepare(run, observes_only)
@@ -62,7 +63,7 @@ def beat(run: Run) -> Outcome:
     fold, look = gather.journal_look(run.journal)
     if not observes_only:
         look = act.restore_reserve(run.settings, look)
-    facts = gather.gather(run.settings, fold, look, measured)
+    facts = gather.gather(run.settings, fold, look, measured, looks)
     results = merge.run({n: c for n, c in CHECKS.items() if n not in LATCHES}, facts, _reporter(run))
     mode, seen = publish.previous(run.home, fold)
     if not observes_only:

@@ -23,6 +23,7 @@ from desk.risk import (
     kill_reasons,
     kill_snapshot,
     kill_switch,
+    kill_words,
     latches,
     limits_entries,
     limits_overlay,
@@ -118,7 +119,10 @@ def status(run: Run, args: argparse.Namespace) -> Outcome:
     """The effective latch, where it comes from, and what would release it."""
     fold = _fold(run)
     found = latches.effective(run.home, fold, run.settings)
-    document = kill_snapshot.latches_document(found) | {"file": _file_line(found), "journal": _journal_line(fold)}
+    document = kill_snapshot.latches_document(found) | {
+        "file": kill_words.file_line(found),
+        "journal": kill_words.journal_line(fold),
+    }
     run.say(f"file:        {document['file']}")
     run.say(f"journal:     {document['journal']}")
     run.say(f"environment: {'KILL_SWITCH=true' if found.env_kill else 'does not hold it'}")
@@ -129,11 +133,7 @@ def status(run: Run, args: argparse.Namespace) -> Outcome:
     for line in document["release"]:
         run.say(f"release:     {line}")
     code = exit_codes.WARN if found.problems else exit_codes.OK
-    if not found.kill.active:
-        return Outcome(code, "KILL SWITCH — INACTIVE", document)
-    named = ", ".join(found.kill.reasons) + (f": {found.kill.note}" if found.kill.note else "")
-    since = f" since {clock.iso(found.kill.since_ms)}" if found.kill.since_ms else ""
-    return Outcome(code, f"KILL SWITCH — ACTIVE {found.kill.level} ({named}){since}", document)
+    return Outcome(code, f"KILL SWITCH — {kill_words.state(found)}", document)
 
 
 def main(argv: list[str] | None = None, canceller: Canceller = cancel_entries) -> int:
@@ -232,32 +232,12 @@ def _refused(run: Run, held: tuple[str, ...]) -> Outcome:
 
 def _release_lines(run: Run, fold: Fold | None, found: Latches) -> list[str]:
     """What would release each reason, and what still holds."""
-    if not found.kill.active:
-        return []
-    rows = {kill_reasons.row_of(name).name: kill_reasons.row_of(name) for name in found.kill.reasons}
-    lines = [f"{row.name}: {row.release}; positions: {row.positions}" for row in rows.values()]
-    if fold is not None:
-        facts_of = _facts_of(run, rebase_peak=False)
-        preview = kill_switch.preview(run.home, fold, facts_of, is_live=latches.is_live(fold, run.settings))
-        lines += [f"holds now: {clause}" for clause in preview.held]
-    return lines
-
-
-def _file_line(found: Latches) -> str:
-    reading = found.kill_file
-    if reading.doc is None:
-        return reading.problem
-    edited = " (edited by hand)" if "kill_switch" in found.edited else ""
-    return f"{reading.doc.get('state')}{edited}"
-
-
-def _journal_line(fold: Fold | None) -> str:
-    if fold is None:
-        return "cannot be read"
-    latch = fold.portfolio.kill_switch
-    if not fold.seq:
-        return "nothing written yet"
-    return f"{latch.state} {', '.join(latch.reasons)} since {clock.iso(latch.since_ms)} by {latch.by or '-'}"
+    lines = kill_words.release_rules(found)
+    if not found.kill.active or fold is None:
+        return lines
+    facts_of = _facts_of(run, rebase_peak=False)
+    preview = kill_switch.preview(run.home, fold, facts_of, is_live=latches.is_live(fold, run.settings))
+    return [*lines, *(f"holds now: {clause}" for clause in preview.held)]
 
 
 def _fold(run: Run) -> Fold | None:

@@ -83,7 +83,9 @@ def write(home: Home, ctx: Context, events: int, end_ms: int, opening: dict[str,
     ticks = int(events / EVENTS_A_TICK) + 1
     first_ms = end_ms - ticks * MINUTE_MS
     writer = Writer(home, ctx)
-    writer.add(first_ms, "router", [_event(Event.GENESIS, mode=ctx.mode, instance=ctx.instance, kill_switch="inactive")])
+    writer.add(
+        first_ms, "router", [_event(Event.GENESIS, mode=ctx.mode, instance=ctx.instance, kill_switch="inactive")]
+    )
     writer.add(first_ms, "router", [_event(Event.INITIAL_CAPITAL, balances=opening)])
     for number in range(ticks):
         ms = first_ms + number * MINUTE_MS

@@ -85,7 +85,7 @@ def test_a_tick_costs_the_same_beside_a_million_events(scratch: Path, monkeypatc
 
 
 def _grow(scratch: Path, size: int, sim: Sim, monkeypatch: pytest.MonkeyPatch) -> Grown:
-    """A home whose journal ends a minute before the simulator's now; what stands in it is proven by the journal room."""
+    """A home whose journal ends a minute before the simulator's now; the journal room proves what stands in it."""
     folder = market.new_home(scratch / f"home-{size}")
     env = environment(folder, sim, (market.SYMBOL,))
     for name, value in env.items():

@@ -32,7 +32,7 @@ WAIT_S = 50  # at a barrier; longer than any round takes
 DOOR_S = 60
 FAILURES = 2  # per racer and round
 NOTES = 8
-LATCHES = 4
+LATCHES = 40  # so many that they go on while routers decide and send
 COUNTED, PROBED = "alerts", "ai_gate"  # components no router touches
 COUNTING = Limits(failures_max=10_000, window_s=1_000_000)  # never trips
 PROBING = Limits(failures_max=1, cooldown_s=30)  # trips at once, half-open again in the next minute
@@ -135,8 +135,15 @@ class Racer:
         return journal_of(self.home, self.settings, script)
 
 
+def _router_twice(racer: Racer) -> None:
+    """The second tick of the same minute."""
+    racer.door("router")
+    racer.door("router")
+
+
 PARTS: dict[str, Callable[[Racer], None]] = {
     "router": lambda racer: racer.door("router"),
+    "router_twice": _router_twice,
     "reconcile": lambda racer: racer.door("reconcile"),
     "engage_door": lambda racer: racer.door("kill_switch", "engage", "--reason", f"door {racer.round}"),
     "release_door": lambda racer: racer.door("kill_switch", "release", "--reason", "race", "--ack", "I_UNDERSTAND"),
@@ -157,7 +164,7 @@ def run(number: int, root: str, env: dict[str, str], plan: list[str], gate: Barr
             gate.wait(WAIT_S)
             racer.play(turn, part)
             gate.wait(WAIT_S)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told to the coordinator, whatever it was
         tally.problem = traceback.format_exc()
         gate.abort()
     told.put(tally)

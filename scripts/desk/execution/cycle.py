@@ -13,6 +13,7 @@ from desk.base import clock, exit_codes
 from desk.base.errors import ConfigError, WorldError
 from desk.base.money import ZERO, text
 from desk.base.reasons import Reason, shown
+from desk.config.mode import Mode
 from desk.execution import (
     accounts,
     auto_kill,
@@ -111,6 +112,10 @@ class Cycle:
 
 def recover(state: Cycle) -> None:
     """Never-sent intents are denied; every unknown or open order is looked up before anything else."""
+    if not state.desk.sends and state.run.settings.mode is Mode.LIVE:  # a LIVE run that sends nothing says why
+        why = accounts.why_not(state.run, live=state.live, dry_run=state.dry_run)
+        state.block(why)
+        state.run.say(f"NOTHING WILL BE SENT: {shown(why)}")
     lookup.deny_never_sent(state.desk)
     failed = lookup.look_at_all(state.desk)
     if failed:

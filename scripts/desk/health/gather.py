@@ -89,11 +89,21 @@ def journal_look(journal: Journal) -> tuple[Fold | None, JournalLook]:
     )  # fmt: skip
 
 
-def gather(settings: Settings, fold: Fold | None, journal: JournalLook, clocks: Mapping[str, ClockLook]) -> HealthFacts:
+def file_looks(home: Home) -> dict[str, FileLook]:
+    """State files no other look would find corrupt; taken first, for measuring a clock rewrites some of them."""
+    return {registry.row(key).file: _file(home, key) for key in LOOKED_AT}
+
+
+def gather(
+    settings: Settings,
+    fold: Fold | None,
+    journal: JournalLook,
+    clocks: Mapping[str, ClockLook],
+    looks: Mapping[str, FileLook],
+) -> HealthFacts:
     """Everything the checks of this heartbeat look at."""
     home = settings.home
     limits, limits_problem = _limits(settings)
-    looks = {registry.row(key).file: _file(home, key) for key in LOOKED_AT}
     breakers = breaker.view(home, limits.breakers)
     market, market_problems = _market(settings, fold, limits)
     now_ms = clock.now_ms()

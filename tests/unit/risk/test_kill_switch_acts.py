@@ -274,12 +274,12 @@ def test_an_engagement_over_an_unfinished_release_is_judged_in_full(paper: Room)
 
 
 def test_a_hand_written_release_mark_is_no_release(paper: Room) -> None:
-    paper.engage("daily_loss")
-    doc = paper.doc("kill_switch") | {"releasing": {"reason": "x", "by": "y", "at": "z"}}
-    import json
-
-    paper.hand("kill_switch", json.dumps(doc))
-    assert paper.release().held
+    mark = '"releasing": {"reason": "x", "by": "y", "at": "z"}'
+    paper.hand("kill_switch", f'{{"state": "active", "reason": "daily_loss", {mark}}}')
+    assert paper.fold().portfolio.kill_switch.state == "inactive"
+    assert paper.release().held and paper.latches().kill.active
+    paper.sync()
+    assert paper.fold().portfolio.kill_switch.reasons == ["daily_loss"]
 
 
 def test_release_of_a_corrupt_file_goes_through_the_journal(paper: Room) -> None:

@@ -129,6 +129,18 @@ def test_engage_fails_when_nothing_can_be_written(paper: Room) -> None:
     assert engaged.returncode == 2 and "NOT ENGAGED" in engaged.stdout.splitlines()[-1]
 
 
+def fill(path: Path) -> None:
+    """Take every free byte of the file system."""
+    with pytest.raises(OSError, match="No space"):
+        write_forever(path)
+
+
+def write_forever(path: Path) -> None:
+    with path.open("wb", buffering=0) as filler:
+        while filler.write(b"\0" * 4096):
+            pass
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     """A small file system with the journal's reserve on it and not a byte free."""
@@ -141,9 +153,7 @@ def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]
         room = make(root, monkeypatch, "PAPER")
         room.stamp()
         assert files.ensure_reserve(room.home)
-        with pytest.raises(OSError, match="No space"), (root / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"\0" * 4096)
+        fill(root / "filler")
         yield room
     finally:
         subprocess.run(["umount", str(root)], check=True)
@@ -158,9 +168,7 @@ def test_engage_on_a_full_disk_spends_the_reserve(full_disk: Room) -> None:
 
 def test_engage_on_a_full_disk_without_reserve_says_so(full_disk: Room) -> None:
     assert files.release_reserve(full_disk.home)
-    with pytest.raises(OSError, match="No space"), (full_disk.home.root / "more").open("wb", buffering=0) as filler:
-        while True:
-            filler.write(b"\0" * 4096)
+    fill(full_disk.home.root / "more")
     engaged = run("engage", "--reason", "x")
     assert engaged.returncode == 2 and "no space" in engaged.stdout + engaged.stderr
 

@@ -50,6 +50,7 @@ def test_a_bad_heartbeat_starts_the_count_again() -> None:
 
 def test_a_clock_that_steps_back_starts_the_count_again() -> None:
     assert walk((DISK, 0), (NONE, 600), (NONE, 60), (NONE, 100)).mode == "DEGRADE"
+    assert walk((DISK, 0), (NONE, 600), (NONE, 60), (NONE, 120)).mode == "NORMAL"
 
 
 def test_reasons_stay_shown_until_it_ends() -> None:
