@@ -10,7 +10,7 @@ JOBS ?= 2
 IN := cd "$(ROOT)" &&
 
 # The folders `make check` runs, as far as they exist, slow tests included.
-CHECKED = $(shell $(IN) ls -d tests/tidy tests/unit tests/stateful tests/race tests/runbook 2>/dev/null)
+CHECKED = $(shell $(IN) ls -d tests/tidy tests/unit tests/stateful tests/race tests/runbook tests/sim/test_sim_clients.py 2>/dev/null)
 
 .PHONY: help setup setup-dev run test check lint audit bench crash soak lock clean
 

@@ -94,13 +94,16 @@ class Zygote:
         return int(json.loads(answer)["status"])
 
 
-def sweep(scenario: Scenario, module: str, plant: str = "", sample: int = SAMPLE_MAX, seed: int = 1) -> Tally:
+def sweep(
+    scenario: Scenario, module: str, plant: str = "", sample: int = SAMPLE_MAX, seed: int = 1, *, every_variant: bool = True
+) -> Tally:
     """Both models over a scenario.
 
     Args:
         module: where the scenario stands (`crash.scenarios_journal`), for the helper process to import.
         plant: a bug to put in, by its name in `plants`.
         sample: points of each model, unless the full sweep is asked for.
+        every_variant: a full sweep takes each point in each variant; else the variants take turns over all points.
     """
     tally = Tally(scenario.name + (f" with {plant}" if plant else ""))
     env = dict(scenario.env) | ({plants.VARIABLE: plant} if plant else {})
@@ -110,22 +113,24 @@ def sweep(scenario: Scenario, module: str, plant: str = "", sample: int = SAMPLE
         assert zygote.do("setup", start, work / "setup.report") == 0, (work / "setup.report.err").read_text()
         one = _Sweep(scenario, zygote, work, start, tally)
         tally.steps = one.count_steps()
-        for die_at, halfway in _points(tally.steps, sample, seed, (False, True)):
+        for die_at, halfway in _points(tally.steps, sample, seed, (False, True), every_variant):
             one.die(die_at, halfway)
         styles = [(s, n) for s in disk.STYLES for n in range(MIXED_SEEDS_FULL if s == "mixed" else 1)]
-        for number, (die_at, style) in enumerate(_points(tally.steps, sample, seed, tuple(styles))):
+        for number, (die_at, style) in enumerate(_points(tally.steps, sample, seed, tuple(styles), every_variant)):
             one.cut(die_at, style[0], seed * 1000 + number)
             if len(tally.violations) >= VIOLATIONS_MAX:
                 break
     return tally
 
 
-def _points(count: int, sample: int, seed: int, variants: tuple[Any, ...]) -> list[tuple[int, Any]]:
+def _points(
+    count: int, sample: int, seed: int, variants: tuple[Any, ...], every_variant: bool
+) -> list[tuple[int, Any]]:
     """(step, variant) pairs: all of them, or an even sample whose variants take turns."""
-    if is_full():
+    if is_full() and every_variant:
         return [(step, variant) for step in range(count + 1) for variant in variants]
     rng = random.Random(seed)
-    chosen = sorted(rng.sample(range(count + 1), min(sample, count + 1)))
+    chosen = sorted(rng.sample(range(count + 1), count + 1 if is_full() else min(sample, count + 1)))
     return [(step, variants[(number + seed) % len(variants)]) for number, step in enumerate(chosen)]
 
 

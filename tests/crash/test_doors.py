@@ -56,6 +56,7 @@ class Plot:
     prepare: Callable[[Day], None]
     jobs: tuple[tuple[str, ...], ...]
     changes: dict[str, str] = field(default_factory=dict)
+    rises: bool = False  # the price goes up 5 % in the minute before
 
 
 def _minute(played: Day) -> None:
@@ -98,7 +99,7 @@ PLOTS = {
     "first_tick": Plot(_minute, CYCLE, QUIET),
     "entry": Plot(_enter, (("router",),), QUIET),
     "exit": Plot(_exit, (("router",),), QUIET),
-    "trail": Plot(_held, (("router",),), TRAIL),
+    "trail": Plot(_held, (("router",),), TRAIL, rises=True),
     "reconcile": Plot(_held, (("reconcile",), ("heartbeat",)), QUIET),
     "new_day": Plot(_next_day, CYCLE, QUIET),
     "kill_switch": Plot(_held, (("kill_switch", "engage", "--reason", "rehearsal"),), QUIET),
@@ -112,7 +113,8 @@ def scene(name: str, folder: Path) -> Iterator[dict[str, str]]:
     """The environment of a scene: its master home, a simulator that stands still, and a clock to turn."""
     plot, turned = PLOTS[name], Clock()
     try:
-        with daykit.day(folder / "master", "BTCUSDT", "--seed", "5", changes=plot.changes) as played:
+        sim = ("--seed", "5", *(("--scenario", _rise(folder)) if plot.rises else ()))
+        with daykit.day(folder / "master", "BTCUSDT", *sim, changes=plot.changes) as played:
             with played._environment():
                 plot.prepare(played)
             now_ms = daykit.get(played.sim.admin_url + "/sim/clock")["now_ms"]
@@ -125,9 +127,16 @@ def scene(name: str, folder: Path) -> Iterator[dict[str, str]]:
         turned.stop()
 
 
+def _rise(folder: Path) -> str:
+    path = folder / "rise.json"
+    event = {"after_ms": 300_000, "price": {"symbol": "BTCUSDT", "factor": "1.05", "over_ms": 60_000}}
+    path.write_text(json.dumps({"events": [event]}))
+    return str(path)
+
+
 def _sweep(name: str, env: dict[str, str], plant: str = "", sample: int = SAMPLE) -> Tally:
     scenario = next(one for one in doors.SCENARIOS if one.name == name)
-    return harness.sweep(replace(scenario, env=env), MODULE, plant=plant, sample=sample)
+    return harness.sweep(replace(scenario, env=env), MODULE, plant=plant, sample=sample, every_variant=False)
 
 
 @pytest.mark.parametrize("name", PLOTS)

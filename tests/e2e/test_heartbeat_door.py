@@ -136,6 +136,14 @@ def test_the_first_heartbeat_of_a_fresh_folder_is_pending_and_makes_what_is_miss
     assert box.fold().portfolio.mode == "PAPER"
 
 
+def test_a_folder_nobody_stamped_gets_the_stamp_of_system_mode(box: Box) -> None:
+    box.patch.setenv("SYSTEM_MODE", "LIVE")
+    found = box.beat()
+    assert box.fold().portfolio.mode == "LIVE"
+    assert found.line("kill_switch").startswith("OK ACTIVE reduce_only (manual)")
+    assert found.line("trading").startswith("HALTED risk:kill_switch, arming:dry_run")
+
+
 def test_one_line_a_check_in_the_tables_order_then_trading_then_the_verdict(ready: Box) -> None:
     found = ready.beat()
     names = [line.partition(":")[0] for line in found.lines]

@@ -6,7 +6,7 @@ Rules for a document (docs/add-x.md, "a command in a document"):
 - `<!-- test: not run: REASON -->` before a block: only its syntax is checked.
 - A command that must fail says so where the operator reads it: `# exit 1` at the end of its line.
 - A ```text block right after a bash block is that block's output, trimmed: its lines must appear in this order; what
-  stands between ‹ and › may differ; a line of only … stands for lines left out.
+  stands between « and » may differ; a line of only … stands for lines left out.
 """
 
 import os
@@ -174,6 +174,6 @@ def _flat(row: str) -> str:
 
 
 def _pattern(wanted: str) -> str:
-    """A shown line as a regular expression: ‹what varies› and a … inside it match anything."""
-    parts = re.split(r"‹[^›]*›|…", wanted)
+    """A shown line as a regular expression: «what varies» and a … inside it match anything."""
+    parts = re.split(r"«[^»]*»|…", wanted)
     return ".*?".join(re.escape(part) for part in parts)

@@ -46,7 +46,7 @@ class Checkout:
 
 
 def make_checkout(parent: Path) -> Checkout:
-    """The files git has or would take, copied; the operator's own left out; packages lent by the running interpreter."""
+    """The files git has or would take, copied; an operator's own left out; packages lent by the running interpreter."""
     folder, bare = parent / "sanad", parent / "bin"
     for path in tracked():
         name = path.relative_to(ROOT).as_posix()

@@ -99,6 +99,7 @@ WRITE_ALLOWED = {
     "desk/runtime/run_log.py": "the log files of the doors",
     "desk/config/load.py": "a missing config is created from the checkout's defaults",
     "demo.py": "its own throw-away home",
+    "desk/risk/kill_snapshot.py": "the snapshot of an engaged kill switch, written once beside the logs",
     "desk/strategies/signal_files.py": "the inbox: a signal moves to done/ or rejected/",
 }
 
@@ -162,6 +163,7 @@ BROAD_ALLOWED = {
     "desk/runtime/tick.py": "the one broad except of a tick: a bug we did not name becomes exit 2 and an alert",
     "desk/risk/facts_symbols.py": "one per isolated item: a symbol's bug stays with that symbol, which is then blocked",
     "policy_engine.py": "a gate that raises denies (gate:error)",
+    "desk/health/merge.py": "one per isolated item: a check that raises is UNKNOWN, never OK, and the others go on",
     "lab/sim/server.py": "handed to the caller's thread, where it is raised again",
 }
 

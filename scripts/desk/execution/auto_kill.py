@@ -18,13 +18,15 @@ def engage_if_due(desk: Desk, facts: Facts) -> Facts:
         The facts under the latches as they stand afterwards.
     """
     due = _reason(desk, facts)
-    if due is None or latches.effective(desk.run.home, desk.fold(), desk.run.settings).kill.active:
+    if due is None:
         return facts
     reason, detail = due
-    kill_switch.engage(desk.run.home, desk.run.journal, reason, "router")
+    before = latches.effective(desk.run.home, desk.fold(), desk.run.settings).kill
+    kill_switch.engage(desk.run.home, desk.run.journal, reason, "router")  # again at every look: release counts from it
     gone, left = cancel.cancel_open_entries(desk, "kill_switch")
-    counts = f"entries cancelled {len(gone)}, left {len(left)}"
-    desk.run.warn("CRIT", f"Kill-switch activated: {reason} ({detail}); {counts}")
+    if not before.active or reason not in before.reasons:
+        counts = f"entries cancelled {len(gone)}, left {len(left)}"
+        desk.run.warn("CRIT", f"Kill-switch activated: {reason} ({detail}); {counts}")
     return facts_gather.with_latches(facts, latches.effective(desk.run.home, desk.fold(), desk.run.settings))
 
 

@@ -147,7 +147,12 @@ def _open(
     instance = settings.instance
     ctx = Context(run_id="", cycle_id="", script=door, mode="" if any_mode else str(settings.mode), instance=instance)
     limits = settings.config.runtime
-    journal = Journal(home, ctx, reserve_bytes=settings.config.journal.reserve_bytes)
+    numbers = settings.config.journal
+    journal = Journal(
+        home, ctx, reserve_bytes=numbers.reserve_bytes, retention_days=numbers.retention_days,
+        event_bytes_max=numbers.event_bytes_max, group_events_max=numbers.group_events_max,
+        unstamped_mode=str(settings.mode),
+    )  # fmt: skip
     ordinal = _ordinal(journal, door, tick_ms)
     run_id = ids.run_id(instance, door, tick_ms, ordinal)
     journal.ctx = Context(run_id=run_id, cycle_id="c" + run_id[1:], script=door, mode=ctx.mode, instance=instance)
