@@ -86,7 +86,7 @@ def simulated_session(options: argparse.Namespace) -> int:
         story = Story(Home(options.home), options.ticks)
         started = clock.monotonic_s()
         day.play(options.ticks, story.tick)
-        print(f"\n{options.ticks} minutes of market in {clock.monotonic_s() - started:.0f} s")
+        print(f"\n{options.ticks} minutes of market played in {clock.monotonic_s() - started:.0f} s")
         return summary(story, env)
     finally:
         sim.stop()
@@ -98,9 +98,7 @@ def _start_market(options: argparse.Namespace) -> Sim:
         print(f"market: {SYMBOL} as recorded, {RECORDED.name} from {RECORDED_START}")
         chosen = ["--market", str(RECORDED), "--start", RECORDED_START]
     else:
-        print(
-            f"market: {SYMBOL}, a seeded random walk (seed {SEED}) with {len(SWINGS)} swings: made up, and repeatable"
-        )
+        print(f"market: {SYMBOL}, made up and repeatable: a random walk (seed {SEED}) with {len(SWINGS)} swings")
         scenario = options.home / "scenario.json"
         scenario.write_text(json.dumps({"events": [_swing(*swing) for swing in SWINGS]}), encoding="utf-8")
         chosen = ["--scenario", str(scenario)]

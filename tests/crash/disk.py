@@ -39,7 +39,6 @@ class Disk:
         self.root = _load(root)
         self.pending: list[Change] = []
         self.handles: dict[int, tuple[Node, list[int], int]] = {}  # descriptor -> node, position, flags
-        self.lost_bytes = 0
 
     def apply(self, entry: tuple[Any, ...]) -> None:
         """One entry of the report."""
@@ -65,15 +64,20 @@ class Disk:
                     names.pop(name, None)
                 else:
                     names[name] = node
-        self._write(self.root, target, style, rng, entries)
+        written: dict[int, Path] = {}  # one file may have two names
 
-    def _write(self, folder: Folder, target: Path, style: str, rng: random.Random, entries: dict[int, Any]) -> None:
-        target.mkdir(parents=True, exist_ok=True)
-        for name, node in sorted(entries.get(id(folder), folder.durable).items()):
-            if isinstance(node, Folder):
-                self._write(node, target / name, style, rng, entries)
-            else:
-                (target / name).write_bytes(_survives(node, style, rng))
+        def write(folder: Folder, place: Path) -> None:
+            place.mkdir(parents=True, exist_ok=True)
+            for name, node in sorted(entries.get(id(folder), folder.durable).items()):
+                if isinstance(node, Folder):
+                    write(node, place / name)
+                elif id(node) in written:
+                    os.link(written[id(node)], place / name)
+                else:
+                    written[id(node)] = place / name
+                    (place / name).write_bytes(_survives(node, style, rng))
+
+        write(self.root, target)
 
     def _do_open(self, handle: int, path: str, flags: int, existed: bool) -> None:
         node = self._find(path)
@@ -109,12 +113,18 @@ class Disk:
         if isinstance(node, File):
             node.durable = bytes(node.now)
             return
-        waiting, self.pending = self.pending, []
-        for change in waiting:
-            if any(folder is node for folder, _, _ in change):
-                _settle(change)
+        touched, kept = {id(node)}, []
+        settled: list[Change] = []
+        for change in reversed(self.pending):  # within a folder changes last in their order: with one come those before
+            folders = {id(folder) for folder, _, _ in change}
+            if touched & folders:
+                touched |= folders
+                settled.append(change)
             else:
-                self.pending.append(change)
+                kept.append(change)
+        for change in reversed(settled):
+            _settle(change)
+        self.pending = kept[::-1]
 
     _do_fdatasync = _do_fsync
 

@@ -24,9 +24,9 @@ from crash.scenario import Result, Scenario
 
 TESTS = Path(__file__).resolve().parents[1]
 FAST = Path("/dev/shm")
-SAMPLE_MAX = 40  # points of each model without SANAD_CRASH_FULL
+SAMPLE_MAX = 24  # points of each model without SANAD_CRASH_FULL
 MIXED_SEEDS_FULL = 3
-VIOLATIONS_MAX = 20
+VIOLATIONS_MAX = 20  # a sweep that found so many stops
 
 
 def is_full() -> bool:
@@ -95,14 +95,16 @@ class Zygote:
 
 
 def sweep(
-    scenario: Scenario, module: str, plant: str = "", sample: int = SAMPLE_MAX, seed: int = 1, *, every_variant: bool = True
-) -> Tally:
+    scenario: Scenario, module: str, plant: str = "", sample: int = SAMPLE_MAX, seed: int = 1, *,
+    every_variant: bool = True, stop_after: int = VIOLATIONS_MAX,
+) -> Tally:  # fmt: skip
     """Both models over a scenario.
 
     Args:
         module: where the scenario stands (`crash.scenarios_journal`), for the helper process to import.
         plant: a bug to put in, by its name in `plants`.
         sample: points of each model, unless the full sweep is asked for.
+        stop_after: violations after which nothing more is tried.
         every_variant: a full sweep takes each point in each variant; else the variants take turns over all points.
     """
     tally = Tally(scenario.name + (f" with {plant}" if plant else ""))
@@ -114,12 +116,12 @@ def sweep(
         one = _Sweep(scenario, zygote, work, start, tally)
         tally.steps = one.count_steps()
         for die_at, halfway in _points(tally.steps, sample, seed, (False, True), every_variant):
-            one.die(die_at, halfway)
+            if len(tally.violations) < stop_after:
+                one.die(die_at, halfway)
         styles = [(s, n) for s in disk.STYLES for n in range(MIXED_SEEDS_FULL if s == "mixed" else 1)]
         for number, (die_at, style) in enumerate(_points(tally.steps, sample, seed, tuple(styles), every_variant)):
-            one.cut(die_at, style[0], seed * 1000 + number)
-            if len(tally.violations) >= VIOLATIONS_MAX:
-                break
+            if len(tally.violations) < stop_after:
+                one.cut(die_at, style[0], seed * 1000 + number)
     return tally
 
 

@@ -39,7 +39,7 @@ def test_the_crash_day_is_survived_with_exits_open(tmp_path: Path, shared: Path)
 
 def test_wide_caps_show_the_daily_loss(tmp_path: Path, shared: Path) -> None:
     market = shared / "data" / "market" / CRASH_MONTH
-    changes = daykit.WIDE_CAPS | daykit.NO_STRATEGIES
+    changes = daykit.WIDE_CAPS | daykit.NO_STRATEGIES | {'trail_frac = "0.01"': 'trail_frac = "0"'}
     with daykit.day(
         tmp_path / "home", "BTCUSDT", "--market", str(market), "--start", "2021-05-19T00:00:00Z", changes=changes
     ) as played:
