@@ -155,6 +155,7 @@ def _conclude(verdicts: list[Verdict]) -> Evaluation:
 
 def tick(run: Run, live: bool) -> Outcome:
     """The breakers' time step, then all gates on a hypothetical entry per symbol, into state/policy.json."""
+    run.counts["command"] = "tick"
     problems = _step_breakers(run)
     facts = _facts(run, live)
     names = [(v, s) for v in run.settings.venues for s in run.settings.symbols]
@@ -175,6 +176,7 @@ def tick(run: Run, live: bool) -> Outcome:
 
 def check(run: Run, path: Path, live: bool) -> Outcome:
     """Every gate's verdict on one packet: exit 0 allow, 1 deny."""
+    run.counts["command"] = "check"
     decision = packet.read(path, run.tick_ms)
     found = _judge(decision, _facts(run, live))
     for verdict in found.verdicts:
@@ -184,6 +186,7 @@ def check(run: Run, path: Path, live: bool) -> Outcome:
 
 def explain(run: Run, name: str) -> Outcome:
     """What the gates ask, their numbers as they are in force, and their codes."""
+    run.counts["command"] = "explain"
     limits, problem = facts_gather.limits_of(run)
     rows = [row for row in GATES if name in ("", row.name)]
     gates = {row.name: _explained(row, limits) for row in rows}

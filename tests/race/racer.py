@@ -32,7 +32,7 @@ WAIT_S = 50  # at a barrier; longer than any round takes
 DOOR_S = 60
 FAILURES = 2  # per racer and round
 NOTES = 8
-LATCHES = 40  # so many that they go on while routers decide and send
+LATCHES = 20  # so many that they go on while routers decide and send
 COUNTED, PROBED = "alerts", "ai_gate"  # components no router touches
 COUNTING = Limits(failures_max=10_000, window_s=1_000_000)  # never trips
 PROBING = Limits(failures_max=1, cooldown_s=30)  # trips at once, half-open again in the next minute

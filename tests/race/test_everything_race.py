@@ -32,7 +32,7 @@ from race.racer import Racer, Said, Tally
 pytestmark = pytest.mark.slow
 SEED = 20
 RACERS = 8
-TRADING = ("router", "router", "router", "router_twice", "router_twice", "reconcile", "notes", "notes")
+TRADING = ("router", "router", "router", "router", "router_twice", "reconcile", "notes", "notes")
 LATCHING = ("router", "router", "engage", "engage_door", "release", "release_door", "notes", "reconcile")
 ROUNDS = (TRADING, LATCHING) * 4
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ADAUSDT")

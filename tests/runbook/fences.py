@@ -67,7 +67,7 @@ def blocks(text: str, document: str) -> list[Block]:
         if language == "bash":
             line = text.count("\n", 0, fence.start()) + 1
             found.append(Block(document, line, code, shell, marks.get("not run", "")))
-        elif language == "text" and found and not marks and not between.strip(" \n").startswith("#"):
+        elif language == "text" and found and not between.strip():
             found[-1].expected += [row for row in code.splitlines() if row.strip() not in {"", "…"}]
     return found
 

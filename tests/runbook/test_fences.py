@@ -15,8 +15,6 @@ cd sub
 export NAME=kept
 ```
 
-Output:
-
 ```text
 «number» lines
 …
@@ -36,6 +34,12 @@ false    # exit 1: nothing is there
 ```python
 not_a_shell()
 ```
+
+Not an output:
+
+```text
+a tree of files
+```
 """
 
 
@@ -54,7 +58,7 @@ def test_blocks_carry_their_marks_shell_and_shown_output() -> None:
     assert (first.line, first.shell, first.not_run) == (3, "first", "")
     assert first.expected == ["«number» lines", "last"]
     assert (second.not_run, second.expected) == ("it changes the host", [])
-    assert (third.shell, third.exits()) == ("second", {0: 1})
+    assert (third.shell, third.exits(), third.expected) == ("second", {0: 1}, [])
 
 
 def test_blocks_share_one_shell(tmp_path: Path) -> None:

@@ -23,11 +23,19 @@ def engage_if_due(desk: Desk, facts: Facts) -> Facts:
     reason, detail = due
     before = latches.effective(desk.run.home, desk.fold(), desk.run.settings).kill
     kill_switch.engage(desk.run.home, desk.run.journal, reason, "router")  # again at every look: release counts from it
-    gone, left = cancel.cancel_open_entries(desk, "kill_switch")
     if not before.active or reason not in before.reasons:
-        counts = f"entries cancelled {len(gone)}, left {len(left)}"
-        desk.run.warn("CRIT", f"Kill-switch activated: {reason} ({detail}); {counts}")
+        desk.run.warn("CRIT", f"Kill-switch activated: {reason} ({detail})")
     return facts_gather.with_latches(facts, latches.effective(desk.run.home, desk.fold(), desk.run.settings))
+
+
+def cancel_under_kill(desk: Desk) -> None:
+    """While the switch is active, whoever engaged it, no entry is left standing (FREEZE_ALL sends nothing at all)."""
+    found = latches.effective(desk.run.home, desk.fold(), desk.run.settings)
+    if not found.kill.active or found.frozen:
+        return
+    gone, left = cancel.cancel_open_entries(desk, "kill_switch")
+    if gone or left:
+        desk.run.warn("WARN", f"kill switch active: entries cancelled {len(gone)}, not confirmed {len(left)}")
 
 
 def _reason(desk: Desk, facts: Facts) -> tuple[str, str] | None:

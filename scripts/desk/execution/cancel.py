@@ -1,12 +1,16 @@
-"""Cancels: asked for, confirmed by evidence, never assumed. A cancel may be sent again; a cancel-replace may not."""
+"""Cancels: asked for, confirmed by evidence, never assumed. A cancel may be sent again; a cancel-replace may not.
+
+FREEZE_ALL and the operator's own "send nothing" hold cancels back too (design 6).
+"""
 
 from desk.base.reasons import Reason
 from desk.execution import fills, lookup
 from desk.execution.desk import Desk
-from desk.execution.intent import ENTRY, event
+from desk.execution.intent import ENTRY, EXIT, event
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
-from desk.journal.state import Fold, Intent, is_open
+from desk.journal.state import Fold, Intent, is_open, key
+from desk.risk import latches
 from desk.venues.outcome import VenueError
 
 
@@ -18,6 +22,8 @@ def cancel(desk: Desk, order_id: str, why: str) -> bool:
     intent = desk.fold().intents.intents.get(order_id)
     if intent is None or not is_open(intent):
         return True
+    if _is_held_back(desk):
+        return False
 
     def ask(fold: Fold) -> list[NewEvent]:
         current = fold.intents.intents.get(order_id)
@@ -52,14 +58,29 @@ def cancel_open_entries(desk: Desk, why: str) -> tuple[list[str], list[str]]:
 
 def cancel_expired(desk: Desk) -> None:
     """Entries older than their TTL are cancelled (rules.md, order TTL); one that will not go is a stuck order."""
-    limits = desk.run.settings.config.entries
-    for name, intent in list(desk.fold().intents.intents.items()):
-        if intent.kind != ENTRY or not is_open(intent) or intent.state != "CONFIRMED":
-            continue
-        if desk.run.tick_ms - intent.created_ms < limits.order_ttl_s * 1000:
-            continue
-        if not cancel(desk, name, "ttl"):
+    oldest_ms = desk.run.tick_ms - desk.run.settings.config.entries.order_ttl_s * 1000
+    for name, intent in _confirmed(desk, ENTRY):
+        if intent.created_ms <= oldest_ms and not cancel(desk, name, "ttl") and not _is_held_back(desk):
             desk.alert(Reason.STUCK_ORDER, f"order {name}: cancel not confirmed", name, intent.venue, intent.symbol)
+
+
+def cancel_orphans(desk: Desk) -> None:
+    """Exits whose position is gone (they appeared late): left standing they would sell what a later one holds."""
+    for name, intent in _confirmed(desk, EXIT):
+        position = desk.fold().positions.positions.get(key(intent.venue, intent.symbol))
+        if position is None or position.position_id != intent.position_id:
+            cancel(desk, name, "no position")
+
+
+def _confirmed(desk: Desk, kind: str) -> list[tuple[str, Intent]]:
+    """Orders of a kind known to stand on the exchange."""
+    found = desk.fold().intents.intents.items()
+    return [(name, i) for name, i in found if i.kind == kind and is_open(i) and i.state == "CONFIRMED"]
+
+
+def _is_held_back(desk: Desk) -> bool:
+    """Nothing may be sent, cancels included; read anew, at the moment of sending."""
+    return not desk.sends or latches.effective(desk.run.home, desk.fold(), desk.run.settings).frozen
 
 
 def _stands(desk: Desk, order_id: str) -> bool:

@@ -146,6 +146,7 @@ def manage(state: Cycle) -> None:
     """Fills booked, TTL, then each position: stops, targets, trailing, protection. Exits first, always."""
     lookup.look_at_all(state.desk)
     state.desk.facts = auto_kill.engage_if_due(state.desk, state.current_facts())
+    auto_kill.cancel_under_kill(state.desk)
     cancel.cancel_expired(state.desk)
     if not state.desk.sends:
         return _say_unmanaged(state)

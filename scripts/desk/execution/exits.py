@@ -12,7 +12,7 @@ from desk.base.reasons import Reason
 from desk.execution import cancel, lookup, quantise, submit
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
-from desk.execution.intent import EXIT, OrderPlan
+from desk.execution.intent import EXIT, LEG_ENTRY, OrderPlan
 from desk.journal.state import Position, key
 from desk.venues.outcome import VenueError
 from desk.venues.protocol import OrderType, Side, SymbolRules
@@ -33,6 +33,9 @@ def close_position(
     rules = desk.rules(position.venue, position.symbol)
     if rules is None or not free_protection(desk, position, why):
         return False
+    if at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
+        for order_id, _ in intents.standing(desk.fold(), position, LEG_ENTRY):
+            cancel.cancel(desk, order_id, why)
     current = _current(desk, position)
     quantity = sellable(desk, current, rules) if current is not None else ZERO
     if at_most is not None:
@@ -70,8 +73,8 @@ def exit_plan(
 
 def free_protection(desk: Desk, position: Position, why: str) -> bool:
     """Cancel every standing exit of the position; False while one is not confirmed gone (then it still protects)."""
-    for order_id, _ in intents.standing(desk.fold(), position):
-        if not cancel.cancel(desk, order_id, why):
+    for order_id, intent in intents.standing(desk.fold(), position):
+        if intent.kind == EXIT and not cancel.cancel(desk, order_id, why):
             return False
     return True
 

@@ -35,6 +35,8 @@ def manage(desk: Desk, name: str, facts: SymbolFacts | None, may_exit: MayExit) 
     rules, bid = facts.rules, facts.best_bid or ZERO
     if _settle_dust(desk, position, rules, bid):
         return None
+    if may_exit():  # nothing may be sent: what rests stays as it is
+        return _report(desk, name, rules, bid)
     if bid and _exit_if_due(desk, position, rules, bid, may_exit):
         return _protect_rest(desk, name, facts, may_exit)
     if bid:

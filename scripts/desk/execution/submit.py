@@ -42,6 +42,7 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
 
     Raises:
         JournalError: the intent could not be made durable; nothing was sent.
+        DeadlinePassed: too late in the tick for an entry; nothing was sent.
     """
     settings = desk.run.settings
     timestamp_ms = desk.exchange_ms(plan.venue)
@@ -54,7 +55,8 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
         chosen.append(order_id)
         return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.recv_window_ms))
 
-    desk.run.check_deadline()
+    if plan.kind == intents.ENTRY:  # an exit whose protection is cancelled already is carried through
+        desk.run.check_deadline()
     desk.commit(decide)
     if not chosen:
         return Sent("", None, str(Reason.DUPLICATE))

@@ -228,6 +228,8 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
             quote=intent.quote, decision_id=intent.decision_id, strategy=intent.strategy,
         )  # fmt: skip
         state.positions.positions[name] = position
+    if not position.opened_ms:
+        _take_in_dust(state, name, position)
     position.opened_ms = position.opened_ms or at_ms
     base_fee = fee if data["fee_asset"] == intent.base else ZERO
     quote_fee = fee if data["fee_asset"] == intent.quote else ZERO
@@ -247,6 +249,14 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
     _capital(state, line.venue, intent.quote).realised += realised
     if position.quantity <= ZERO:
         _close(state, position, at_ms, stop_out=intent.leg == "stop")
+
+
+def _take_in_dust(state: Fold, name: str, position: Position) -> None:
+    """The rest of an earlier position is sold with the one that opens, so that rests never add up unprotected."""
+    rest = state.positions.dust.pop(name, None)
+    if rest is not None:
+        position.quantity += rest.quantity
+        position.cost_quote += rest.cost_quote
 
 
 def _share(position: Position, gone: Decimal) -> Decimal:
