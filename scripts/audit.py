@@ -49,7 +49,6 @@ def verify_chain(run: Run, args: argparse.Namespace) -> Outcome:
 
 def rebuild(run: Run, args: argparse.Namespace) -> Outcome:
     """Fold anew from the oldest kept checkpoint and write the projections."""
-    run.journal.unstamped_mode = str(run.settings.mode)
     fold = run.journal.rebuild()
     return Outcome(exit_codes.OK, f"AUDIT REBUILD — OK: projections stand at {fold.seq}:{fold.hash}", {"seq": fold.seq})
 
@@ -60,7 +59,6 @@ def reseal_journal(run: Run, args: argparse.Namespace) -> Outcome:
         raise BadInput("the acknowledgement is missing", "audit.py reseal", f"--ack {ACK}")
     if not args.reason.strip():
         raise BadInput("is empty", "--reason", "say what happened")
-    run.journal.unstamped_mode = str(run.settings.mode)
     with order_lease(run.home, DOOR, run.settings.config.runtime.operator_lease_wait_s):
         if not reseal.is_pending(run.home):
             with files.journal_lock(run.home):
@@ -96,7 +94,6 @@ def note(run: Run, args: argparse.Namespace) -> Outcome:
     text = args.text.strip()
     if not 0 < len(text) <= NOTE_CHARS_MAX:
         raise BadInput(f"has {len(text)} characters", "TEXT", f"write 1 to {NOTE_CHARS_MAX}")
-    run.journal.unstamped_mode = str(run.settings.mode)
     _, lines = run.journal.transact(lambda fold: [NewEvent(event=Event.NOTE, data={"text": text})])
     return Outcome(exit_codes.OK, f"AUDIT NOTE — OK: seq {lines[-1].seq}", {"seq": lines[-1].seq})
 

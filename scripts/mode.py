@@ -38,7 +38,6 @@ def switch_mode(run: Run, args: argparse.Namespace) -> Outcome:
     settings = run.settings
     marks = tuple(settings.keys(venue).mark for venue in settings.venues)
     instance = ids.instance_id(settings.config.system.instance_id, args.mode, settings.venues, marks)
-    run.journal.unstamped_mode = str(settings.mode)
     with order_lease(run.home, DOOR, settings.config.runtime.operator_lease_wait_s):
         _, lines = run.journal.transact(
             lambda fold: [switch.ask(fold, args.mode, args.reason, instance, run.tick_ms, args.discard)]

@@ -85,12 +85,15 @@ class Rig:
     def door(self, name: str, *arguments: str, **env: str) -> Said:
         """Run a door in this process; `env` is set for this run only, an empty value unsets."""
         out, err = io.StringIO(), io.StringIO()
-        with _environment(self.env | env), _arguments(name, arguments):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    code = _main(name)(list(arguments))
-                except SystemExit as end:
-                    code = int(end.code or 0)
+        with contextlib.ExitStack() as stack:
+            for manager in (_environment(self.env | env), _arguments(name, arguments)):
+                stack.enter_context(manager)
+            stack.enter_context(contextlib.redirect_stdout(out))
+            stack.enter_context(contextlib.redirect_stderr(err))
+            try:
+                code = _main(name)(list(arguments))
+            except SystemExit as end:
+                code = int(end.code or 0)
         return Said(name, arguments, code, out.getvalue(), err.getvalue())
 
     def spawn(self, name: str, *arguments: str, **env: str) -> Said:
@@ -224,7 +227,7 @@ def assert_clear(said: Said, codes: set[int], *parts: str) -> None:
 def assert_sound(rig: Rig, *spoilt: str, verify: set[int] = frozenset({0})) -> None:  # type: ignore[assignment]
     """Nothing is half-written: no leftovers, state files parse (but the spoilt ones), journal verifies, no bug seen."""
     state = rig.home / "state"
-    assert [path for path in rig.home.rglob("*.tmp")] == []
+    assert list(rig.home.rglob("*.tmp")) == []
     for path in state.rglob("*.json"):
         if path.is_file() and path.name not in spoilt and "quarantine" not in path.parts:
             assert isinstance(json.loads(path.read_bytes()), dict), path

@@ -20,6 +20,7 @@ from desk.base.errors import ClockUnavailable
 
 SIM_CLOCK_TIMEOUT_S = 5.0
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+WALL_MS_MAX = 4_102_444_800_000  # 2100-01-01: later is no clock of ours
 
 
 class _Anchor:
@@ -43,6 +44,15 @@ def start_tick() -> int:
     else:
         _Anchor.wall_ms, _Anchor.frozen = time.time_ns() // 1_000_000, False
     return _Anchor.wall_ms
+
+
+def start_tick_anyway() -> int:
+    """As `start_tick`; by the host's own clock when SANAD_CLOCK cannot be used. For what must work at any time."""
+    try:
+        return start_tick()
+    except ClockUnavailable:
+        _Anchor.wall_ms, _Anchor.frozen = time.time_ns() // 1_000_000, False
+        return _Anchor.wall_ms
 
 
 def now_ms() -> int:
@@ -114,14 +124,10 @@ def _read_sim_clock(url: str) -> int:
         raise ClockUnavailable(
             "refused: only VENUE_ENV=sim may replace the clock", "SANAD_CLOCK", "unset it or set VENUE_ENV=sim"
         )
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS or parts.port is None:
-        raise ClockUnavailable(
-            "refused: not a loopback http URL with a port", "SANAD_CLOCK", "use {admin_url}/sim/clock"
-        )
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=SIM_CLOCK_TIMEOUT_S)
+    host, port, path = _loopback_address(url)
+    connection = http.client.HTTPConnection(host, port, timeout=SIM_CLOCK_TIMEOUT_S)
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", path)
         value = json.loads(connection.getresponse().read(4096))["now_ms"]
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise ClockUnavailable(
@@ -131,4 +137,21 @@ def _read_sim_clock(url: str) -> int:
         connection.close()
     if not isinstance(value, int) or isinstance(value, bool):
         raise ClockUnavailable("answered no integer now_ms", "SANAD_CLOCK", "point it at {admin_url}/sim/clock")
+    if not 0 <= value <= WALL_MS_MAX:
+        raise ClockUnavailable("answered a time no calendar has", "SANAD_CLOCK", "point it at {admin_url}/sim/clock")
     return value
+
+
+def _loopback_address(url: str) -> tuple[str, int, str]:
+    """Host, port and path of a loopback URL.
+
+    Raises:
+        ClockUnavailable: anything else.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS and parts.port is not None:
+            return parts.hostname, parts.port, parts.path or "/"
+    except ValueError:  # no URL at all, or a port that is none
+        pass
+    raise ClockUnavailable("refused: not a loopback http URL with a port", "SANAD_CLOCK", "use {admin_url}/sim/clock")

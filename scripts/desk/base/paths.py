@@ -69,6 +69,14 @@ class Home:
 
 
 def find_home() -> Home:
-    """The home named by SANAD_HOME, default the checkout."""
+    """The home named by SANAD_HOME, default the checkout.
+
+    Raises:
+        ConfigError: the name leads nowhere (no such user, a loop of links, too long).
+    """
     named = os.environ.get("SANAD_HOME", "")
-    return Home(Path(named).expanduser().resolve() if named else CHECKOUT)
+    try:
+        return Home(Path(named).expanduser().resolve() if named else CHECKOUT)
+    except (RuntimeError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"leads to no folder ({why})", "SANAD_HOME", "name the folder in full") from None

@@ -6,6 +6,7 @@ lock, which the latches see to: false never releases one.
 
 import hashlib
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from desk.base import clock, ids
 from desk.base.errors import ConfigError
@@ -28,6 +29,19 @@ from desk.config.secrets import Keys, keys_of
 
 FILE_NAME = "sanad.toml"
 FILE_BYTES_MAX = 1_000_000
+VALUE_CHARS_MAX = 40  # of a wrong value in its error
+TOP = 1_000_000_000_000
+TOPS = (  # by the unit in a key's name: a fraction is never percent, a time at most a year, retention a century
+    ("_frac", 1), ("_ms", 31_622_400_000), ("_s", 31_622_400), ("_min", 527_040), ("_h", 8784), ("_days", 36_600),
+)  # fmt: skip
+POSITIVE = frozenset({  # keys for which 0 would mean that nothing is ever asked, waited for or written
+    "connect_timeout_s", "read_timeout_s", "read_timeout_max_s", "total_timeout_s", "read_attempts_max",
+    "body_bytes_max", "tick_deadline_s", "interval_s", "bar_interval_s", "bars_wanted", "book_depth", "order_ttl_s",
+    "recv_window_ms", "samples", "failures_max", "event_bytes_max", "group_events_max",
+})  # fmt: skip
+RECV_WINDOW_MS_MAX = 60_000  # what the exchanges accept
+SYMBOL = re.compile(r"[A-Z0-9_.-]{2,40}", re.ASCII)
+INSTANCE = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -118,18 +132,30 @@ def read_environment(home: Home) -> dict[str, str]:
     """`.env` of the home (or of the checkout when the home has none) under the process environment.
 
     Raises:
-        ConfigError: `.env` cannot be read.
+        ConfigError: `.env` cannot be read, or a line of it is none.
     """
-    path = next((p for p in (home.root / ".env", CHECKOUT / ".env") if p.is_file()), None)
-    values: dict[str, str] = {}
-    if path is not None:
-        try:
-            values = {k: v for k, v in dotenv_values(path, interpolate=False).items() if v is not None}
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"cannot be read ({type(error).__name__})", str(path), "check its mode and text"
-            ) from None
+    path = next((p for p in (home.root / ".env", CHECKOUT / ".env") if p.exists()), None)
+    values = _read_dotenv(path) if path is not None else {}
     return values | dict(os.environ)
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """The names of a `.env` file. A line nobody understands may hold a lock, so it is an error, not a remark."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read ({type(error).__name__})", str(path), "check its mode and text") from None
+    wrong = next((binding for binding in bindings if binding.error), None)
+    if wrong is not None:
+        raise ConfigError(f"line {_line_of(wrong)} is not NAME=value", str(path), "correct it, or put # before it")
+    return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+
+
+def _line_of(binding: Binding) -> int:
+    """Where a binding's own text starts: the parser counts from the blank lines before it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def ensure_defaults(home: Home) -> None:
@@ -165,8 +191,17 @@ def convert(raw: dict[str, Any], where: str, sources: Mapping[str, str]) -> Conf
         body = getattr(config, section.name)
         if isinstance(body, msgspec.Struct):
             _check_ranges(section.name, body, sources, where)
-    _check_whole(config, where)
+        elif isinstance(body, dict):
+            for name, part in body.items():
+                _check_ranges(f"{section.name}.{name}", part, sources, where)
+    _check_whole(config, sources, where)
     return config
+
+
+def _origin(key: str, sources: Mapping[str, str], where: str) -> str:
+    """Who set a key: the environment's name, or the file."""
+    origin = sources.get(key, FILE_NAME)
+    return where if origin == FILE_NAME else origin
 
 
 def _check_ranges(section: str, body: msgspec.Struct, sources: Mapping[str, str], where: str) -> None:
@@ -174,55 +209,66 @@ def _check_ranges(section: str, body: msgspec.Struct, sources: Mapping[str, str]
         value = getattr(body, known.name)
         if isinstance(value, msgspec.Struct):
             _check_ranges(f"{section}.{known.name}", value, sources, where)
-        if not isinstance(value, Decimal):
+        if not isinstance(value, Decimal | int):
             continue
-        top = Decimal(1) if known.name.endswith("_frac") else Decimal("1e12")
-        if not value.is_finite() or not 0 <= value <= top:
-            origin = sources.get(f"{section}.{known.name}", FILE_NAME)
+        low = 1 if known.name in POSITIVE else 0
+        top = next((top for suffix, top in TOPS if known.name.endswith(suffix)), TOP)
+        if not Decimal(value).is_finite() or not low <= value <= top:
+            shown = str(value) if len(str(value)) <= VALUE_CHARS_MAX else f"{str(value)[:VALUE_CHARS_MAX]}..."
+            hint = "fractions are 0 to 1, never percent" if top == 1 else "see the comment beside the key"
             raise ConfigError(
-                f"{section}.{known.name} = {value} is outside 0 to {top}",
-                where if origin == FILE_NAME else origin,
-                "fractions are 0 to 1, never percent",
-            )
+                f"{section}.{known.name} = {shown} is outside {low} to {top}",
+                _origin(f"{section}.{known.name}", sources, where), hint,
+            )  # fmt: skip
 
 
-def _check_whole(config: Config, where: str) -> None:
+def _check_whole(config: Config, sources: Mapping[str, str], where: str) -> None:
+    system, transport = config.system, config.transport
     problems = (
-        (config.capital.drawdown_kill_frac > DRAWDOWN_KILL_FRAC_MAX, "capital.drawdown_kill_frac is above 0.20"),
+        (config.capital.drawdown_kill_frac > DRAWDOWN_KILL_FRAC_MAX, "capital.drawdown_kill_frac", "is above 0.20"),
         (
             config.capital.drawdown_no_entries_frac > config.capital.drawdown_kill_frac,
-            "capital.drawdown_no_entries_frac is above drawdown_kill_frac",
+            "capital.drawdown_no_entries_frac", "is above drawdown_kill_frac",
         ),
-        (config.strategies.sma_cross.fast >= config.strategies.sma_cross.slow, "strategies.sma_cross: fast >= slow"),
-        (not config.system.venues, "system.venues is empty"),
-        (len(set(config.system.venues)) != len(config.system.venues), "system.venues names a venue twice"),
-        (not config.system.universe_symbols, "system.universe_symbols is empty"),
-        (config.entries.order_ttl_s == 0, "entries.order_ttl_s is 0"),
-        (not 0 < config.exits.default_stop_frac < 1, "exits.default_stop_frac is not between 0 and 1"),
-        (config.market_data.bar_interval_s == 0, "market_data.bar_interval_s is 0"),
-        (config.clock.recv_window_ms == 0 or config.clock.recv_window_ms > 60_000, "clock.recv_window_ms not 1-60000"),
-        (config.transport.read_timeout_s > config.transport.read_timeout_max_s, "transport.read_timeout_s above max"),
-    )
-    for wrong, text in problems:
+        (config.strategies.sma_cross.fast >= config.strategies.sma_cross.slow, "strategies.sma_cross", "fast >= slow"),
+        (not system.venues, "system.venues", "is empty"),
+        (len(set(system.venues)) != len(system.venues), "system.venues", "names a venue twice"),
+        (not system.universe_symbols, "system.universe_symbols", "is empty"),
+        (not all(SYMBOL.fullmatch(s) for s in system.universe_symbols), "system.universe_symbols",
+         "has what no exchange calls a symbol (BTCUSDT is one)"),
+        (not INSTANCE.fullmatch(system.instance_id), "system.instance_id", "is not 0 to 64 letters, digits, - or _"),
+        (not 0 < config.exits.default_stop_frac < 1, "exits.default_stop_frac", "is not between 0 and 1"),
+        (config.clock.recv_window_ms > RECV_WINDOW_MS_MAX, "clock.recv_window_ms", "is above 60000"),
+        (transport.read_timeout_s > transport.read_timeout_max_s, "transport.read_timeout_s", "is above its maximum"),
+        (not config.venues, "venues", "has no exchange: copy its sections from the checkout's config folder"),
+    )  # fmt: skip
+    for wrong, key, text in problems:
         if wrong:
-            raise ConfigError(text, where, "see the comment beside the key")
-    unknown = [venue for venue in config.system.venues if venue not in config.venues]
+            raise ConfigError(f"{key} {text}", _origin(key, sources, where), "see the comment beside the key")
+    unknown = [venue for venue in system.venues if venue not in config.venues]
     if unknown:
         known = ", ".join(sorted(config.venues))
-        raise ConfigError(f"unknown venue {unknown[0]!r}", "VENUES", f"known venues: {known}")
+        origin = _origin("system.venues", sources, where)
+        raise ConfigError(f"unknown venue {unknown[0]!r}", origin, f"known venues: {known}")
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ConfigError(f"is larger than {FILE_BYTES_MAX} bytes", str(path), "this is no configuration file")
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
+        found = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
     except FileNotFoundError:
         raise ConfigError("is missing", str(path), "copy it from the checkout's config folder") from None
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror})", str(path), "check its permissions") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"is not TOML ({error})", str(path), "correct that line") from None
+    except RecursionError:
+        raise ConfigError("is nested too deep", str(path), "this is no configuration file") from None
+    stray = next((name for name, body in found.items() if not isinstance(body, dict)), None)
+    if stray is not None:
+        raise ConfigError(f"{stray} stands outside of every section", str(path), "move it under its [section]")
+    return found
 
 
 def _rest_url(settings: Settings, venue: str) -> str:

@@ -33,12 +33,14 @@ class Keys:
         """Self, when both halves are set.
 
         Raises:
-            ConfigError: a half is missing; names the variable, never a value.
+            ConfigError: a half is missing, or the key cannot stand in a header; names the variable, never a value.
         """
         upper = self.venue.upper()
         for value, suffix in ((self.api_key, "_API_KEY"), (self.api_secret, "_API_SECRET")):
             if not value:
                 raise ConfigError("is not set", upper + suffix, "put it in .env (mode 0600) or the environment")
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise ConfigError("has a character no key has", upper + "_API_KEY", "paste the key again, on one line")
         return self
 
 

@@ -39,37 +39,37 @@ def open_books(desk: Desk, venue: str) -> bool:
 
 def close_day(desk: Desk) -> bool:
     """DAY_CLOSED for each risk day that ended; once per date, and the day only moves forward."""
-    today = clock.utc_date(desk.run.tick_ms)
-
-    def decide(fold: Fold) -> list[NewEvent]:
-        days = [capital.day for capital in fold.portfolio.capital.values() if capital.day and capital.day < today]
-        ended = max(days, default="")
-        if not ended or ended <= fold.portfolio.day_closed:
-            return []
-        return [
-            NewEvent(
-                event=Event.DAY_CLOSED, data={"date": ended, "capital": _summary(fold), "counts": fold.portfolio.day}
-            )
-        ]
-
     before = desk.fold().portfolio.day_closed
-    return desk.commit(decide).portfolio.day_closed != before
+    return desk.commit(_day_end).portfolio.day_closed != before
 
 
 def mark(desk: Desk, equities: dict[tuple[str, str], Decimal]) -> None:
-    """CAPITAL_MARKED for every (venue, quote) whose equity moved, or whose day has not opened yet."""
-    today = clock.utc_date(desk.run.tick_ms)
+    """CAPITAL_MARKED for every (venue, quote) whose equity moved, or whose day has not opened yet.
+
+    A mark opens the day it is written in; in a tick that crosses midnight the day before is closed ahead of it.
+    """
 
     def decide(fold: Fold) -> list[NewEvent]:
-        events = []
+        today, events = clock.utc_date(clock.now_ms()), []
         for (venue, quote), equity in sorted(equities.items()):
             known = fold.portfolio.capital.get(f"{venue}:{quote}")
             if known is None or known.equity != equity or known.day < today:
                 data = {"quote": quote, "equity": text(equity)}
                 events.append(NewEvent(event=Event.CAPITAL_MARKED, venue=venue, data=data))
-        return events
+        return [*_day_end(fold), *events] if events else []
 
     desk.commit(decide)
+
+
+def _day_end(fold: Fold) -> list[NewEvent]:
+    """DAY_CLOSED when the marked day is over by now, and not closed yet."""
+    today = clock.utc_date(clock.now_ms())
+    days = [capital.day for capital in fold.portfolio.capital.values() if capital.day and capital.day < today]
+    ended = max(days, default="")
+    if not ended or ended <= fold.portfolio.day_closed:
+        return []
+    data = {"date": ended, "capital": _summary(fold), "counts": fold.portfolio.day}
+    return [NewEvent(event=Event.DAY_CLOSED, data=data)]
 
 
 def _summary(fold: Fold) -> dict[str, dict[str, str]]:

@@ -148,9 +148,11 @@ def manage(state: Cycle) -> None:
     state.desk.facts = auto_kill.engage_if_due(state.desk, state.current_facts())
     auto_kill.cancel_under_kill(state.desk)
     cancel.cancel_expired(state.desk)
+    cancel.cancel_orphans(state.desk)
     if not state.desk.sends:
         return _say_unmanaged(state)
     for name in sorted(state.desk.fold().positions.positions):
+        _say_unknown(state, name)
         _manage_one(state, name)
     return None
 
@@ -171,14 +173,18 @@ def propose(state: Cycle) -> None:
             held_quantity=position.quantity if position is not None else ZERO,
         )  # fmt: skip
         opened_by = position.strategy if position is not None else ""
+        may_enter = found.symbol in state.run.settings.symbols  # what is only still held is left, never entered
         found_here = strategies.propose_all(view, config)
-        state.decisions.extend(d for d in found_here if d.kind is Kind.ENTRY or d.strategy == opened_by)
+        state.decisions.extend(
+            d for d in found_here if (may_enter if d.kind is Kind.ENTRY else d.strategy == opened_by)
+        )
     new = [d for d in state.decisions if d.decision_id not in fold.portfolio.decisions_seen]
     state.run.note(*(cycle_events.proposed(decision) for decision in new))
 
 
 def judge(state: Cycle) -> None:
-    """Every decision against every gate; the verdict is journalled with its numbers."""
+    """Every decision against every gate, by the books as MANAGE left them; the verdict is journalled with its numbers."""
+    state.desk.facts = state.current_facts()
     fold = state.desk.fold()
     for decision in state.decisions:
         if _was_sent(fold.intents.intents.values(), decision):
@@ -243,6 +249,7 @@ def _say_blind(state: Cycle, facts: Facts) -> None:
 
 def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
     venue, _, symbol = name.partition(":")
+    state.run.check_deadline()
     try:
         if rest_only and not _needs_work(state, name):
             return
@@ -253,18 +260,21 @@ def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
 
 
 def _needs_work(state: Cycle, name: str) -> bool:
-    """A position whose fills or orders another door touched after MANAGE."""
-    position = state.desk.fold().positions.positions.get(name)
-    return position is not None and not intents.standing(state.desk.fold(), position)
+    """A position that is not covered whole: another door booked fills of it after MANAGE."""
+    fold = state.desk.fold()
+    position = fold.positions.positions.get(name)
+    return position is not None and intents.reserved(fold, position) < position.quantity
 
 
 def _execute_one(state: Cycle, proposal: Proposal) -> None:
     decision = proposal.decision
     name = key(decision.venue, decision.symbol)
     state.touched.add(name)
+    state.run.check_deadline()
     try:
         if decision.kind is Kind.EXIT:
             _exit(state, decision, name)
+            _manage_one(state, name)  # what is left is protected or dust before any entry is judged
         else:
             _enter(state, proposal)
     except WorldError as error:
@@ -279,8 +289,9 @@ def _exit(state: Cycle, decision: Decision, name: str) -> None:
     facts = state.facts.symbol(decision.venue, decision.symbol)
     bid = facts.best_bid if facts is not None and facts.best_bid else ZERO
     why = f"{decision.strategy} {' '.join(decision.reasons)}".strip()
+    part = exits.Part.of(decision.decision_id, decision.quantity, state.desk.fold())
     done = exits.close_position(
-        state.desk, position, LEG_EXIT, bid, why, lambda: accounts.exit_block(state.desk), decision.quantity
+        state.desk, position, LEG_EXIT, bid, why, lambda: accounts.exit_block(state.desk), part
     )
     if done:
         state.inbox.done(state.desk, decision, {"outcome": "closed"})
@@ -289,7 +300,7 @@ def _exit(state: Cycle, decision: Decision, name: str) -> None:
 
 def _enter(state: Cycle, proposal: Proposal) -> None:
     """One entry: judged once more against what this cycle has already done, then sent."""
-    if state.desk.entries_sent:
+    if state.desk.orders_sent:
         again = state.evaluate(proposal, state.current_facts())
         if not again.allowed:
             state.block(again.code)
@@ -297,6 +308,8 @@ def _enter(state: Cycle, proposal: Proposal) -> None:
             return
     plan = order_plan(proposal, state.facts)
     sent = submit.submit(state.desk, plan, lambda: accounts.entry_block(state.desk))
+    if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":  # found now, it is protected in this tick
+        lookup.look(state.desk, sent.order_id, sent.intent)
     result = sent.intent.state if sent.intent is not None else sent.error
     state.run.say(
         f"ENTRY {plan.venue} {plan.symbol} {text(plan.quantity)} at most {text(plan.price)} {plan.strategy}: {result}"
@@ -335,6 +348,16 @@ def _quarantine_if_due(state: Cycle, plan: OrderPlan) -> None:
     )
 
 
+def _say_unknown(state: Cycle, name: str) -> None:
+    """A position nothing is known of this tick (its venue left VENUES, its rules cannot be read) is named."""
+    venue, _, symbol = name.partition(":")
+    found = state.facts.symbol(venue, symbol)
+    if found is None or found.rules is None:
+        quantity = text(state.desk.fold().positions.positions[name].quantity)
+        state.failures.append(f"{name} not managed")
+        state.run.warn("WARN", f"unmanaged position {name} {quantity}: no trading rules, or the venue is not listed")
+
+
 def _say_unmanaged(state: Cycle) -> None:
     """Nothing may be sent: the positions left unmanaged are named (P4)."""
     for name, position in sorted(state.desk.fold().positions.positions.items()):
@@ -351,7 +374,10 @@ def _alert_stale_cycles(state: Cycle) -> None:
 
 
 def _was_sent(known: Any, decision: Decision) -> bool:
-    return any(intent.decision_id == decision.decision_id and intent.kind == str(decision.kind) for intent in known)
+    """An entry is sent once; an exit goes on until what it asked for is sold."""
+    if decision.kind is not Kind.ENTRY:
+        return False
+    return any(intent.decision_id == decision.decision_id and intent.kind == intents.ENTRY for intent in known)
 
 
 def _equities(state: Cycle) -> dict[tuple[str, str], Decimal]:

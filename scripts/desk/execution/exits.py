@@ -5,7 +5,11 @@ confirmed). An exit whose price has no usable bid goes as the venue's market ord
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
+
+from msgspec.structs import replace
 
 from desk.base.money import ONE, ZERO
 from desk.base.reasons import Reason
@@ -13,41 +17,64 @@ from desk.execution import cancel, lookup, quantise, submit
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.intent import EXIT, LEG_ENTRY, OrderPlan
-from desk.journal.state import Position, key
+from desk.journal.state import Fold, Position, key
 from desk.venues.outcome import VenueError
 from desk.venues.protocol import OrderType, Side, SymbolRules
 
 MayExit = Callable[[], str]
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a decision sells: its exits carry its id, so that what is sold already counts after a crash too."""
+
+    decision_id: str = ""
+    at_most: Decimal | None = None  # still to be sold; None = everything
+
+    @staticmethod
+    def of(decision_id: str, quantity: Decimal | None, fold: Fold) -> "Part":
+        """The rest of what a decision asked for, by the fills of its exits."""
+        if quantity is None:
+            return Part(decision_id)
+        known = fold.intents.intents.values()
+        sold = sum((i.filled for i in known if i.kind == EXIT and i.decision_id == decision_id), ZERO)
+        return Part(decision_id, max(quantity - sold, ZERO))
+
+
+WHOLE: Final = Part()
+
+
 def close_position(
-    desk: Desk, position: Position, leg: str, bid: Decimal, why: str, may_exit: MayExit, at_most: Decimal | None = None
+    desk: Desk, position: Position, leg: str, bid: Decimal, why: str, may_exit: MayExit, part: Part = WHOLE
 ) -> bool:
     """Cancel the protection, confirm, sell at once; True when nothing more is to be sold.
 
     Args:
         bid: usable best bid, 0 for none.
-        at_most: sell no more than this (an exit of a part); None = everything.
+        part: which decision sells, and no more than how much.
         may_exit: the last check (FREEZE_ALL and the operator's own "send nothing"), asked at the moment of writing.
     """
     rules = desk.rules(position.venue, position.symbol)
+    if rules is not None and _is_sold(rules, part, bid or position.stop_price):
+        return True
     if rules is None or not free_protection(desk, position, why):
         return False
-    if at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
+    if part.at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
         for order_id, _ in intents.standing(desk.fold(), position, LEG_ENTRY):
             cancel.cancel(desk, order_id, why)
     current = _current(desk, position)
     quantity = sellable(desk, current, rules) if current is not None else ZERO
-    if at_most is not None:
-        quantity = quantise.quantity_down(rules, min(quantity, at_most))
+    if part.at_most is not None:
+        quantity = quantise.quantity_down(rules, min(quantity, part.at_most))
     if current is None or quantity <= ZERO:
         return current is None
     desk.run.say(f"EXIT {position.venue} {position.symbol} {quantity} {leg}: {why}")
-    sent = submit.submit(desk, exit_plan(desk, current, rules, leg, quantity, bid), may_exit)
+    plan = exit_plan(desk, current, rules, leg, quantity, bid)
+    sent = submit.submit(desk, replace(plan, decision_id=part.decision_id or plan.decision_id), may_exit)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
     after = _current(desk, position)
-    if at_most is not None and sent.intent is not None:
+    if part.at_most is not None and sent.intent is not None:
         return sent.intent.filled >= quantity
     return after is None or sellable(desk, after, rules) <= ZERO
 
@@ -90,6 +117,11 @@ def sellable(desk: Desk, position: Position, rules: SymbolRules) -> Decimal:
         desk.run.log.error(error.line(), position.venue, "balances", str(error.code or error.class_))
         return ZERO
     return quantise.quantity_down(rules, min(by_fills, balance.free if balance is not None else ZERO))
+
+
+def _is_sold(rules: SymbolRules, part: Part, price: Decimal) -> bool:
+    """Nothing of the part is left that the exchange would take."""
+    return part.at_most is not None and quantise.is_dust(rules, part.at_most, price)
 
 
 def _current(desk: Desk, position: Position) -> Position | None:

@@ -7,6 +7,8 @@ recognises by its decision and settles. A denial that can pass leaves the file u
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from desk.base.errors import StateError
 from desk.base.reasons import Reason
 from desk.execution.desk import Desk
@@ -31,7 +33,7 @@ class Inbox:
     def decisions(self, desk: Desk) -> list[Decision]:
         """Read the inbox: unusable and repeated files are rejected, settled ones moved, the rest proposed."""
         settings = self.run.settings
-        limits = InboxLimits.of(settings.config)
+        limits = replace(InboxLimits.of(settings.config), held=tuple(desk.fold().positions.positions))
         try:
             items = signals.scan(self.run.home.signals, self.run.tick_ms, limits)
             items = signals.finish_interrupted(self.run.home.signals, items)

@@ -7,8 +7,9 @@ bytes before the hint were durable, so anything wrong there is damage; a torn gr
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from desk.base.errors import JournalDamaged, JournalError
 from desk.journal import chain
@@ -19,8 +20,7 @@ LAST_LINE_CHUNK = 65_536
 REPAIR_HINT = "run audit.py verify; then audit.py reseal --reason TEXT --ack I_UNDERSTAND"
 
 
-@dataclass
-class Cursor:
+class Cursor(msgspec.Struct):
     """A place in the chain: after `seq` with `hash`, at byte `offset` of the segment."""
 
     seq: int
@@ -28,8 +28,7 @@ class Cursor:
     offset: int
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A line with its byte range."""
 
     line: chain.Line
@@ -37,8 +36,7 @@ class Read:
     end: int
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(msgspec.Struct, frozen=True):
     """What stands after the last whole group: where it starts and how many bytes; 0 bytes = nothing."""
 
     offset: int
@@ -168,8 +166,14 @@ def last_line(path: Path) -> tuple[chain.Line, int, int] | None:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of the file; 0 when absent."""
+    """Bytes of the file; 0 when absent.
+
+    Raises:
+        JournalError: it cannot be looked at.
+    """
     try:
         return os.stat(path).st_size
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise JournalError(f"cannot be read ({error.strerror})", str(path), "check its permissions") from None

@@ -4,8 +4,9 @@ The steps and their order are `latch_write`'s, the rules `kill_reasons`', the wo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from desk.base.paths import Home
 from desk.journal.journal import Journal
@@ -23,8 +24,7 @@ PLACE: Final = latch_write.Place(
 FactsOf = Callable[[Fold, Doc | None], ReleaseFacts]
 
 
-@dataclass(frozen=True)
-class EngageReport:
+class EngageReport(msgspec.Struct, frozen=True):
     """Where an engagement stands. `problems`: one clause for each place that could not be written."""
 
     reason: str
@@ -41,8 +41,7 @@ class EngageReport:
         return self.file_written or self.journalled
 
 
-@dataclass(frozen=True)
-class ReleaseReport:
+class ReleaseReport(msgspec.Struct, frozen=True):
     """What a release did. `held`: the clauses that refused it; `rebased`: `venue:quote` keys with a new peak."""
 
     released: bool

@@ -5,8 +5,9 @@ as engaged: an unknown word, a wrong type, a corrupt or unreadable file (P3, P11
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import StateCorrupt, StateError
@@ -34,8 +35,7 @@ REASONS_MAX: Final = 20
 TEXT_MAX: Final = 500
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A control file as found: `problem` is "", missing, corrupt or unreadable; `doc` is set when it is ""."""
 
     doc: Doc | None
@@ -43,8 +43,7 @@ class Reading:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class KillView:
+class KillView(msgspec.Struct, frozen=True):
     """The kill switch as one source, or all of them together, show it. `source` says which."""
 
     active: bool
@@ -56,8 +55,7 @@ class KillView:
     source: str = ""
 
 
-@dataclass(frozen=True)
-class PauseView:
+class PauseView(msgspec.Struct, frozen=True):
     """PAUSE or DEGRADE, latched by hand or by a cause."""
 
     state: str  # NORMAL | DEGRADE | PAUSE
@@ -68,13 +66,12 @@ class PauseView:
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """A view read from a file, and the words in it nobody knows."""
 
     kill: KillView | None = None
     pause: PauseView | None = None
-    unknown_words: tuple[str, ...] = field(default=())
+    unknown_words: tuple[str, ...] = ()
 
 
 def read_control(home: Home, key: str) -> Reading:

@@ -6,8 +6,9 @@ again finishes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import StateCorrupt, WorldError
@@ -23,8 +24,7 @@ from desk.state.store import Doc
 Change = Callable[[Doc | None], Doc | None]  # the file's content -> the wanted one, None = leave it
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Which latch: its file's key, the one writer allowed, and the least that means "on" in that file."""
 
     key: str
@@ -32,8 +32,7 @@ class Place:
     on: Doc
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """Where a latch now stands; a problem is "" when that place holds it."""
 
     file_problem: str
@@ -55,8 +54,7 @@ class Verdict(Protocol):
 R = TypeVar("R", bound=Verdict)
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Who lets go and why."""
 
     reason: str

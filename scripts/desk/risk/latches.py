@@ -4,8 +4,9 @@
 takes into the journal what only a file holds, names edited files, and puts missing control files in place.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from desk.base.errors import WorldError
 from desk.base.paths import Home
@@ -23,8 +24,7 @@ BLIND: Final = "the journal cannot be read"
 NOT_READ: Final = Reading(None, "missing")
 
 
-@dataclass(frozen=True)
-class Latches:
+class Latches(msgspec.Struct, frozen=True):
     """What holds right now.
 
     Attributes:
@@ -48,8 +48,7 @@ class Latches:
         return self.kill.active and self.kill.level == latch_file.FREEZE_ALL
 
 
-@dataclass(frozen=True)
-class SyncReport:
+class SyncReport(msgspec.Struct, frozen=True):
     """What `sync_environment` did: whether it engaged for the environment, and what could not be written."""
 
     engaged: bool = False

@@ -4,9 +4,10 @@ To add a cap: one row in CAPS. Every one of them is stricter when lower.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+
+import msgspec
 
 from desk.base import clock, money
 from desk.base.errors import BadInput
@@ -42,8 +43,7 @@ CAPS: Final[Mapping[str, tuple[str, bool]]] = {
 Number = int | Decimal
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What is wrong with the overlay. `blocks`: no entries while it stands; else a warning."""
 
     code: str
@@ -51,8 +51,7 @@ class Problem:
     blocks: bool
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One cap of the overlay. `until_ms` 0: until cleared."""
 
     cap: str

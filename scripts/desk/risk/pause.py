@@ -4,8 +4,9 @@ The steps and their order are `latch_write`'s, the rules `pause_causes`', the wo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.paths import Home
@@ -25,8 +26,7 @@ PLACE: Final = latch_write.Place(
 FactsOf = Callable[[Fold, Doc | None], ResumeFacts]
 
 
-@dataclass(frozen=True)
-class PauseReport:
+class PauseReport(msgspec.Struct, frozen=True):
     """Where a pause stands. `problems`: one clause for each place that could not be written."""
 
     state: str
@@ -41,8 +41,7 @@ class PauseReport:
         return self.file_written or self.journalled
 
 
-@dataclass(frozen=True)
-class ResumeReport:
+class ResumeReport(msgspec.Struct, frozen=True):
     """What a resume did. `held`: the clauses that refused it."""
 
     released: bool

@@ -6,13 +6,13 @@ Shipped defaults, the folder's stamp, else LIVE (the strict reading). Used by `k
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from desk.base import clock, ids
-from desk.base.errors import ConfigError, WorldError
+from desk.base.errors import ClockUnavailable, ConfigError, WorldError
 from desk.base.paths import Home, find_home
 from desk.config.load import Settings, load, read_environment
-from desk.config.mode import Mode, VenueEnv, read_switches
+from desk.config.mode import Mode, VenueEnv, read_switches, read_venue_env
 from desk.config.schema import Config
 from desk.journal.chain import Context
 from desk.journal.journal import Journal, stamp
@@ -21,10 +21,11 @@ from desk.runtime.tick import Outcome, Run, run_door
 
 
 def run_anyway(door: str, body: Callable[[Run], Outcome], *, as_json: bool) -> int:
-    """Run a door in its frame, under the folder's stamp; with a configuration that cannot be used, in the bare one."""
+    """Run a door in its frame, under the folder's stamp; with a configuration or clock of no use, in the bare one."""
     try:
         load(find_home())
-    except ConfigError as error:
+        clock.start_tick()
+    except (ConfigError, ClockUnavailable) as error:
         return _run_bare(door, body, as_json, error)
     return run_door(door, body, as_json=as_json, any_mode=is_stamped())
 
@@ -37,9 +38,9 @@ def is_stamped() -> bool:
         return True
 
 
-def _run_bare(door: str, body: Callable[[Run], Outcome], as_json: bool, why: ConfigError) -> int:
+def _run_bare(door: str, body: Callable[[Run], Outcome], as_json: bool, why: WorldError) -> int:
     try:
-        tick_ms = clock.start_tick()
+        tick_ms = clock.start_tick_anyway()
         home = find_home().ensure()
         settings = _default_settings(home)
         run_id = ids.run_id(settings.instance, door, tick_ms, 0)
@@ -64,4 +65,12 @@ def _default_settings(home: Home) -> Settings:
     except WorldError:
         environment, mode = dict(os.environ), Mode.LIVE
         switches = read_switches({}, mode)
-    return Settings(home, mode, VenueEnv.MAINNET, switches, Config(), environment, {})
+    return Settings(home, mode, _venue_env(environment), switches, Config(), environment, {})
+
+
+def _venue_env(environment: Mapping[str, str]) -> VenueEnv:
+    """Where cancels go: what VENUE_ENV says, so that a test account's orders are not looked for on mainnet."""
+    try:
+        return read_venue_env(environment)
+    except ConfigError:
+        return VenueEnv.MAINNET

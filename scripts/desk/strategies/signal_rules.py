@@ -34,6 +34,7 @@ class InboxLimits(msgspec.Struct, frozen=True, kw_only=True):
     bytes_max: int
     venues: tuple[str, ...]
     symbols: tuple[str, ...]
+    held: tuple[str, ...] = ()  # `venue:symbol` of open positions: an exit may leave what is no longer traded
 
     @classmethod
     def of(cls, config: Config) -> "InboxLimits":
@@ -118,8 +119,9 @@ CHECKS: Final[tuple[tuple[str, str, Wrong], ...]] = (
      lambda s: not (_NAME.fullmatch(s.written.id) and _NAME.fullmatch(s.written.source))),
     ("signal:venue_not_listed", "the venue is not in VENUES",
      lambda s: s.written.venue not in s.limits.venues),
-    ("signal:symbol_not_listed", "the symbol is not in UNIVERSE_SYMBOLS",
-     lambda s: s.written.symbol not in s.limits.symbols),
+    ("signal:symbol_not_listed", "the symbol is not in UNIVERSE_SYMBOLS, nor held (for an EXIT)",
+     lambda s: s.written.symbol not in s.limits.symbols
+     and (s.is_entry or f"{s.written.venue}:{s.written.symbol}" not in s.limits.held)),
     ("signal:wrong_side", "an ENTRY buys and an EXIT sells (spot, no shorts)",
      lambda s: s.written.side is not (Side.BUY if s.is_entry else Side.SELL)),
     ("signal:bad_size", "an ENTRY has exactly one of notional_quote and quantity, an EXIT a quantity or neither",

@@ -231,7 +231,7 @@ def test_a_part_can_be_sold_and_the_rest_is_protected_again(held: Bench) -> None
     _tick(held, "50000")
     position = held.position()
     assert position is not None
-    exits.close_position(held.desk(), position, "exit", D("50000"), "test", ok, D("0.001"))
+    exits.close_position(held.desk(), position, "exit", D("50000"), "test", ok, exits.Part(at_most=D("0.001")))
     _tick(held, "50000")
     rest = held.position()
     assert rest is not None

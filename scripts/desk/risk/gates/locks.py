@@ -46,7 +46,7 @@ def kill_switch(proposal: Proposal, facts: Facts) -> Verdict:
     if latches.env_kill:
         return deny("kill_switch", Reason.KILL_ENV)
     if latches.problems:
-        return deny("kill_switch", Reason.KILL_SWITCH, latches.problems[0])
+        return deny("kill_switch", Reason.STATE_CORRUPT, "; ".join(latches.details))
     return allow("kill_switch")
 
 
