@@ -54,7 +54,7 @@ R = Reason
 GATES: Final[tuple[Row, ...]] = (
     Row("mode", locks.mode, (R.MODE_NOT_SET, R.MODE_STAMP), asks_exits=True),
     Row("freeze", locks.freeze, (R.FREEZE_ALL,), asks_exits=True),
-    Row("kill_switch", locks.kill_switch, (R.KILL_SWITCH, R.KILL_ENV)),
+    Row("kill_switch", locks.kill_switch, (R.KILL_SWITCH, R.KILL_ENV, R.STATE_CORRUPT)),
     Row("arming", locks.arming, (
         R.ARM_NO_LIVE_FLAG, R.ARM_DRY_RUN, R.ARM_SAFE_MODE, R.ARM_LIVE_TRADING, R.ARM_ACK, R.ARM_LIVE_OK,
         R.ARM_CERTIFICATE,

@@ -32,6 +32,39 @@ BARS_BEFORE = 60  # minutes of market before the session, so that candles are th
 SESSION_TICKS = 7
 DOOR_S_MAX = 60
 CLIENTS = ("binance_client", "mexc_client")
+ACKNOWLEDGED = ("--reason", "a test", "--ack", "I_UNDERSTAND")
+PACKET = {
+    "venue": "binance", "symbol": WANTED, "side": "BUY", "kind": "ENTRY", "edge_bps": "500", "notional_quote": "100",
+}  # fmt: skip
+CALLS: tuple[tuple[str, ...], ...] = (  # every door that runs in the frame, with every command; all take --json
+    ("router",),
+    ("router", "--dry-run"),
+    ("heartbeat",),
+    ("reconcile",),
+    ("reconcile", "--repair", "adopt", "nothing", *ACKNOWLEDGED),
+    ("policy_engine", "tick"),
+    ("policy_engine", "check", "packet.json"),
+    ("policy_engine", "explain"),
+    *((client, command) for client in CLIENTS for command in ("refresh", "time", "account", "filters", "book")),
+    ("breakers", "status"),
+    ("breakers", "reset", "all", "--reason", "a test"),
+    ("kill_switch", "release", *ACKNOWLEDGED),
+    ("pause", "--reason", "a test"),
+    ("resume", *ACKNOWLEDGED),
+    ("limits", "show"),
+    ("limits", "set", "size_frac=0.5", "--for", "5h", "--reason", "a test"),
+    ("limits", "clear", "--reason", "a test"),
+    ("mode", "show"),
+    ("mode", "switch", "PAPER", "--reason", "a test"),
+    ("audit", "verify"),
+    ("audit", "rebuild"),
+    ("audit", "reseal", *ACKNOWLEDGED),
+    ("audit", "tail"),
+    ("audit", "explain", "nothing"),
+    ("audit", "note", "a test"),
+    ("audit", "export"),
+)
+STOP = ("kill_switch", "engage", "--reason", "a test")  # works whatever is broken
 CHANGES = {  # short waits and a small reserve: what is tested is what happens, not how long it takes
     "backoff_s = [1, 2, 4, 8]": "backoff_s = [0]",
     "connect_timeout_s = 3": "connect_timeout_s = 1",

@@ -3,9 +3,10 @@
 #
 #   . docs/runbook/rehearse.sh
 #   minutes 3                   three minutes pass; the due jobs run, as cron would run them
+#   silence 10                  ten minutes pass and nothing runs
 #   signal_buy 100              leave a signal: buy for 100 (quote currency), stop 2 % below, target 3 % above
-#   fault KIND [COUNT] [PATH] [ARG]    break the exchange (kinds: python3 scripts/exchange_sim.py --help and docs);
-#                               COUNT 0 = until `no_faults`; PATH = prefix of the requests that meet it
+#   fault KIND [COUNT] [PATH] [ARG]    break the exchange for the next COUNT requests to PATH (a prefix); COUNT 0 = until
+#                               `no_faults`. Kinds: docs/runbook/sanad.md, "The end of the rehearsal"
 #   unplug after|before         a router that loses power after, or just before, the exchange took its order
 #   rehearsal_end               stop the exchange; the folder stays for a look
 
@@ -25,10 +26,12 @@ PY
 
 _job() { python3 "scripts/$1.py" | tail -n 1; }
 
+silence() { _admin POST /sim/advance "{\"ms\": $((${1:-1} * 60000))}" >/dev/null; }
+
 minutes() {
   local n
   for ((n = 0; n < ${1:-1}; n++)); do
-    _admin POST /sim/advance '{"ms": 60000}' >/dev/null || return
+    silence 1 || return
     if ((_MINUTE++ % 5 == 0)); then _job reconcile; fi
     _job router
     _job heartbeat
@@ -81,6 +84,7 @@ def dies(desk, plan, order_id, timestamp_ms, last_check):
 submit._send = dies
 router.main(["--once"])
 PY
+  [ $? = 137 ] || { echo "unplug: the router had no order to send; leave a signal first" >&2; return 1; }
 }
 
 rehearsal_end() {

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from desk.base.reasons import Reason
+from lab.sim.fault_kinds import KINDS
 from runbook.fences import Block, blocks, faults, run, syntax_error
 from runbook.operators import Checkout, account
 from tidy.house import ROOT, tracked
@@ -86,6 +88,20 @@ def test_every_file_a_document_names_is_there() -> None:
             if plain not in names and not any(one.startswith(plain + "/") for one in names):
                 missing.append(f"{path.relative_to(ROOT)}: {name}")
     assert missing == []
+
+
+def test_every_reason_code_a_document_names_is_one() -> None:
+    rooms = {code.partition(":")[0] for code in Reason}
+    named = re.compile(r"`([a-z_]+):([a-z_]+)`")
+    found = [(path.name, match) for path in DOCUMENTS for match in named.findall(path.read_text(encoding="utf-8"))]
+    codes = [(name, f"{room}:{word}") for name, (room, word) in found if room in rooms]
+    assert len(codes) > 10
+    assert [one for one in codes if one[1] not in set(Reason)] == []
+
+
+def test_the_runbook_lists_every_fault_of_the_simulator() -> None:
+    text = (ROOT / "docs" / "runbook" / "sanad.md").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
 
 
 def test_the_rehearsal_script_parses() -> None:

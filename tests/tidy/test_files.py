@@ -2,10 +2,8 @@
 
 import re
 import subprocess
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -93,55 +91,3 @@ def test_requirements_are_pinned_with_hashes_and_agree() -> None:
     assert names((ROOT / "requirements.in").read_text()) <= pins(run).keys()
     assert names((ROOT / "requirements-dev.in").read_text()) <= pins(dev).keys()
     assert pins("a==1 \\\n") != pins("a==2 \\\n")
-
-
-def cron_doors(text: str) -> dict[str, int]:
-    """door -> interval in seconds, from the active lines of a crontab; several lines of a door = the shortest."""
-    found: dict[str, int] = {}
-    for line in text.splitlines():
-        door = re.match(r"\s*([^#\s]\S*\s+\S+\s+\S+\s+\S+\s+\S+)\s+.*?scripts/(\w+)\.py", line)
-        if door:
-            interval = cron_interval_s(door[1].split())
-            found[door[2]] = min(interval, found.get(door[2], interval))
-    return found
-
-
-def cron_interval_s(fields: list[str]) -> int:
-    """`*/5 * * * *` is 300, a fixed minute 3600, a fixed hour 86400."""
-    minute, hour = fields[:2]
-    if minute.startswith("*"):
-        return 60 * int(minute.partition("/")[2] or 1)
-    return 3600 if hour == "*" else 86400
-
-
-def scheduled_doors(jobs: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """door -> interval in seconds, from the enabled rows of the schedule table; the door is named by its command."""
-    found: dict[str, int] = {}
-    for job in jobs.values():
-        if job["enabled"]:
-            door = re.sub(r"^.*/|\.py$", "", job["command"].split()[0])
-            found[door] = min(job["interval_s"], found.get(door, job["interval_s"]))
-    return found
-
-
-def test_the_crontab_is_the_schedule_table() -> None:
-    crontab, config = ROOT / "crontab.example", ROOT / "config" / "sanad.toml"
-    jobs = tomllib.loads(config.read_text()).get("schedule", {}).get("jobs") if config.is_file() else None
-    if not crontab.is_file() or not jobs:
-        pytest.skip("crontab.example and [schedule.jobs.<door>] in config/sanad.toml are not both there yet")
-    scheduled = scheduled_doors(jobs)
-    assert cron_doors(crontab.read_text()) == scheduled
-    assert not [door for door in scheduled if not (ROOT / "scripts" / f"{door}.py").is_file()]
-
-
-def test_crontab_lines_are_read_as_meant() -> None:
-    text = (
-        "SYSTEM_MODE=PAPER\n# */1 * * * * python scripts/panel.py\n*/5 * * * * cd x && python scripts/reconcile.py\n"
-        "* * * * * .venv/bin/python scripts/router.py --once >> log\n0 23 * * * python scripts/report.py preview\n"
-    )
-    assert cron_doors(text) == {"reconcile": 300, "router": 60, "report": 86400}
-    rows = {
-        "router": {"enabled": True, "interval_s": 60, "command": "scripts/router.py --once"},
-        "panel": {"enabled": False, "interval_s": 60, "command": "panel.py"},
-    }
-    assert scheduled_doors(rows) == {"router": 60}

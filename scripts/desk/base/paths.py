@@ -76,7 +76,9 @@ def find_home() -> Home:
     """
     named = os.environ.get("SANAD_HOME", "")
     try:
-        return Home(Path(named).expanduser().resolve() if named else CHECKOUT)
+        root = Path(named).expanduser().resolve() if named else CHECKOUT
+        root.exists()  # a name no file system takes says so here
+        return Home(root)
     except (RuntimeError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"leads to no folder ({why})", "SANAD_HOME", "name the folder in full") from None

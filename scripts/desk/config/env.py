@@ -4,7 +4,7 @@ The 20 names of the BTCTurk `.env.pilot` skeleton and the names of the other run
 either a setting (it overrides one key of sanad.toml) or a switch (it stands beside the file: mode, locks, keys).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from desk.base.errors import ConfigError
@@ -98,11 +98,18 @@ SWITCHES: Final = (
     "LIVE_TRADING",
     "LIVE_TRADING_ACK",
 )
+# Names the runbooks' skeletons set that decide nothing here: state stands under SANAD_HOME, logs have one level.
+NOT_NEEDED: Final = ("STATE_DB_PATH", "LOG_LEVEL")
 VENUE_SUFFIXES: Final = ("_REST_URL", "_API_KEY", "_API_SECRET")
 
 
-def overrides(environment: Mapping[str, str]) -> dict[tuple[str, str], tuple[Value, str]]:
+def overrides(
+    environment: Mapping[str, str], file_symbols: Sequence[str] = ()
+) -> dict[tuple[str, str], tuple[Value, str]]:
     """(section, key) -> (value, environment name) for every setting the environment makes.
+
+    Args:
+        file_symbols: the universe where the environment names none (TRY names depend on it).
 
     Raises:
         ConfigError: a value does not parse, or a TRY name is used with symbols quoted in something else.
@@ -114,7 +121,7 @@ def overrides(environment: Mapping[str, str]) -> dict[tuple[str, str], tuple[Val
     for alias, name in TRY_ALIASES.items():
         if environment.get(alias, "") == "":
             continue
-        symbols = words("UNIVERSE_SYMBOLS", environment.get("UNIVERSE_SYMBOLS", ""))
+        symbols = words("UNIVERSE_SYMBOLS", environment.get("UNIVERSE_SYMBOLS", "")) or tuple(file_symbols)
         if not symbols or not all(symbol.upper().endswith("TRY") for symbol in symbols):
             raise ConfigError(
                 "is for symbols quoted in TRY only", alias, f"use {name}, or list TRY symbols in UNIVERSE_SYMBOLS"

@@ -116,7 +116,7 @@ def load(home: Home, overrides: Mapping[tuple[str, str], env.Value] | None = Non
     mode = read_mode(environment)
     raw = _read_file(home.config / FILE_NAME)
     sources = {f"{section}.{key}": FILE_NAME for section, body in raw.items() for key in body}
-    for (section, key), (value, name) in env.overrides(environment).items():
+    for (section, key), (value, name) in env.overrides(environment, _universe(raw)).items():
         raw.setdefault(section, {})[key] = value
         sources[f"{section}.{key}"] = name
     for (section, key), value in (overrides or {}).items():
@@ -172,6 +172,13 @@ def ensure_defaults(home: Home) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ConfigError(f"cannot be created ({error.strerror})", str(target), "check SANAD_HOME") from None
+
+
+def _universe(raw: dict[str, Any]) -> tuple[str, ...]:
+    """The symbols of the file, as far as it has any; what is wrong there is said when it is converted."""
+    section = raw.get("system")
+    found = section.get("universe_symbols") if isinstance(section, dict) else None
+    return tuple(symbol for symbol in found if isinstance(symbol, str)) if isinstance(found, list) else ()
 
 
 def convert(raw: dict[str, Any], where: str, sources: Mapping[str, str]) -> Config:

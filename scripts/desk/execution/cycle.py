@@ -24,6 +24,7 @@ from desk.execution import (
     lookup,
     probe,
     protect,
+    quantise,
     sizing,
     submit,
 )
@@ -183,7 +184,7 @@ def propose(state: Cycle) -> None:
 
 
 def judge(state: Cycle) -> None:
-    """Every decision against every gate, by the books as MANAGE left them; the verdict is journalled with its numbers."""
+    """Every decision against every gate, by the books as MANAGE left them; verdicts are journalled with numbers."""
     state.desk.facts = state.current_facts()
     fold = state.desk.fold()
     for decision in state.decisions:
@@ -260,10 +261,12 @@ def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
 
 
 def _needs_work(state: Cycle, name: str) -> bool:
-    """A position that is not covered whole: another door booked fills of it after MANAGE."""
-    fold = state.desk.fold()
+    """A sellable part of the position is not covered: another door booked fills of it after MANAGE."""
+    fold, found = state.desk.fold(), state.facts.symbols.get(name)
     position = fold.positions.positions.get(name)
-    return position is not None and intents.reserved(fold, position) < position.quantity
+    if position is None or found is None or found.rules is None:
+        return False
+    return quantise.quantity_down(found.rules, position.quantity - intents.reserved(fold, position)) > ZERO
 
 
 def _execute_one(state: Cycle, proposal: Proposal) -> None:
@@ -290,9 +293,7 @@ def _exit(state: Cycle, decision: Decision, name: str) -> None:
     bid = facts.best_bid if facts is not None and facts.best_bid else ZERO
     why = f"{decision.strategy} {' '.join(decision.reasons)}".strip()
     part = exits.Part.of(decision.decision_id, decision.quantity, state.desk.fold())
-    done = exits.close_position(
-        state.desk, position, LEG_EXIT, bid, why, lambda: accounts.exit_block(state.desk), part
-    )
+    done = exits.close_position(state.desk, position, LEG_EXIT, bid, why, lambda: accounts.exit_block(state.desk), part)
     if done:
         state.inbox.done(state.desk, decision, {"outcome": "closed"})
     return None

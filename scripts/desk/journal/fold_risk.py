@@ -190,8 +190,11 @@ def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:
 def _prune(state: Fold, at_ms: int) -> None:
     """Drop what has aged out; never an intent that is open, unsettled, watched or quarantined."""
     intents, portfolio, positions = state.intents.intents, state.portfolio, state.positions
-    for name in [n for n, intent in intents.items() if _is_settled(intent, at_ms)]:
-        del intents[name]
+    settled = {name for name, intent in intents.items() if _is_settled(intent, at_ms)}
+    awaited = {i.position_id for name, i in intents.items() if i.kind == "ENTRY" and name not in settled}
+    for name in settled:  # while an entry may still bring fills, its exits' attempts are remembered: no id twice
+        if intents[name].position_id not in awaited:
+            del intents[name]
     for table, kept_ms in ((portfolio.signals_seen, SEEN_KEPT_MS), (portfolio.decisions_seen, DECISION_KEPT_MS)):
         for name in [n for n, seen_ms in table.items() if seen_ms < at_ms - kept_ms]:
             del table[name]

@@ -35,8 +35,11 @@ def gather(
     limits, limits_problem = limits_of(run)
     work = Gathering(run, limits)
     clocks: dict[str, ClockFact | None] = {}
-    clients = {venue: _client(run, client_for, venue) for venue in run.settings.venues}
+    clients: dict[str, VenueClient | None] = {}
     for venue, symbols in _wanted(run, fold).items():
+        clients[venue], problems = _client(run, client_for, venue)
+        for symbol in symbols:
+            work.found[f"{venue}:{symbol}"] = SymbolFacts(venue=venue, symbol=symbol, problems=problems)
         clocks[venue] = facts_venues.clock_fact(run, limits, venue, clients[venue])
         _read_symbols(work, venue, symbols, clients[venue], clocks[venue])
     for name, found in work.found.items():
@@ -71,12 +74,13 @@ def limits_of(run: Run) -> tuple[Config, str]:
     return limits, next((problem.detail for problem in problems if problem.blocks), "")
 
 
-def _client(run: Run, client_for: Clients, venue: str) -> VenueClient | None:
+def _client(run: Run, client_for: Clients, venue: str) -> tuple[VenueClient | None, tuple[str, ...]]:
+    """The venue's client, or None and why there is none."""
     try:
-        return client_for(venue)
+        return client_for(venue), ()
     except WorldError as error:
         run.log.error(error.line(), venue, "client", type(error).__name__)
-        return None
+        return None, (error.line(),)
 
 
 def _wanted(run: Run, fold: Fold | None) -> dict[str, list[str]]:
@@ -97,8 +101,6 @@ def _read_symbols(
     work: Gathering, venue: str, symbols: list[str], client: VenueClient | None, measured: ClockFact | None
 ) -> None:
     """Rules and candles of one venue's symbols."""
-    for symbol in symbols:
-        work.found[f"{venue}:{symbol}"] = SymbolFacts(venue=venue, symbol=symbol)
     facts_symbols.rules_of(work, venue, symbols, client)
     offset_ms = measured.offset_ms if measured is not None else 0
     for symbol in symbols:

@@ -27,6 +27,7 @@ from desk.runtime.run_log import RunLog
 from desk.state import store
 
 TRACEBACK_LINES_MAX = 40
+BUFFERED_MAX = 200  # events that wait for the next group; a group holds 500
 
 
 @dataclass
@@ -84,8 +85,11 @@ class Run:
         return taken
 
     def note(self, *events: NewEvent) -> None:
-        """Events that may wait for the next group (never intents or fills)."""
-        self._buffered.extend(events)
+        """Events that may wait for the next group (never intents or fills); many are written at once."""
+        for new in events:
+            self._buffered.append(new)
+            if len(self._buffered) >= BUFFERED_MAX:
+                self.flush()
 
     def flush(self) -> None:
         """Write what is buffered, if anything."""
@@ -198,7 +202,8 @@ def _log_bare(door: str, line: str) -> None:
 
 
 def _try_alert(run: Run, reason: Reason, text: str) -> None:
-    """Journal an alert if the journal lets us; the log line stands either way."""
+    """Journal an alert if the journal lets us; the log line stands either way. No path enters the journal."""
+    text = text.replace(f"{run.home.root}/", "")
     with suppress(WorldError, InvariantError):
         run.journal.transact(lambda fold: [check.alert(reason, text, run.door)])
 

@@ -146,9 +146,7 @@ def test_a_loss_taken_in_this_cycle_shuts_this_cycles_entries(held: Bench, monke
     assert set(state.blocked) == {str(Reason.COOL_STOP)}
 
 
-def test_a_loss_taken_by_an_exit_signal_shuts_the_entry_beside_it(
-    held: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loss_taken_by_an_exit_signal_shuts_the_entry_beside_it(held: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     _rest(_cycle(held))
     _signal(held)
     monkeypatch.setattr("desk.strategies.table.propose_all", lambda view, config: [_entry_decision()])
@@ -166,9 +164,7 @@ def test_an_entry_whose_answer_was_lost_is_protected_in_the_same_tick(
     assert {(i.leg, i.status) for i in flat.intents().values()} == {("entry", "FILLED"), ("stop", "NEW")}
 
 
-def test_strategies_do_not_enter_a_symbol_taken_off_the_universe(
-    held: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strategies_do_not_enter_a_symbol_taken_off_the_universe(held: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("desk.strategies.table.propose_all", lambda view, config: [_entry_decision(view.symbol)])
     state = _cycle(held)
     settings = state.run.settings
@@ -240,5 +236,3 @@ def test_a_tick_across_midnight_closes_the_day_it_began_in(held: Bench) -> None:
     _rest(_cycle(held, "50600"))
     cycle.recover(_cycle(held, "50700"))
     assert held.run().journal.read_fold().portfolio.day_closed == "2026-01-05"
-
-

@@ -195,7 +195,7 @@ def test_pause_outranks_degrade(house: Home):
 
 
 def final(client_id: str, *events: NewEvent) -> list[NewEvent]:
-    return [kit.created(client_id, leg=client_id), kit.sent(client_id), *events]
+    return [kit.created(client_id, leg=client_id, position_id=client_id), kit.sent(client_id), *events]
 
 
 def test_pruning_takes_only_what_is_over(house: Home):

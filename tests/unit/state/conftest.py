@@ -1,0 +1,14 @@
+"""A home in memory for every state test."""
+
+from collections.abc import Iterator
+
+import journalkit
+import pytest
+
+from desk.base.paths import Home
+
+
+@pytest.fixture
+def house() -> Iterator[Home]:
+    with journalkit.temporary_home() as home:
+        yield home
