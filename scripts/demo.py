@@ -43,7 +43,7 @@ RECORDED_START: Final = "2021-05-19T10:00:00Z"  # an hour before the crash of th
 SEED: Final = "11"
 # (minute it begins, factor, minutes it takes): a seeded walk alone is too calm for any strategy to pay its costs
 SWINGS: Final = (
-    (3, 0.985, 6), (12, 1.025, 12), (50, 0.97, 10), (65, 1.02, 10), (73, 0.96, 8), (95, 1.03, 15),
+    (3, "0.985", 6), (12, "1.025", 12), (50, "0.97", 10), (65, "1.02", 10), (73, "0.96", 8), (95, "1.03", 15),
 )  # fmt: skip
 TICKS: Final = 120
 TICKS_REAL: Final = 5
@@ -105,7 +105,7 @@ def _start_market(options: argparse.Namespace) -> Sim:
     return start_sim("--venue", "binance", "--symbol", SYMBOL, "--step", "--seed", SEED, *chosen)
 
 
-def _swing(minute: int, factor: float, minutes: int) -> dict[str, Any]:
+def _swing(minute: int, factor: str, minutes: int) -> dict[str, Any]:
     return {"after_ms": minute * 60_000, "price": {"symbol": SYMBOL, "factor": factor, "over_ms": minutes * 60_000}}
 
 

@@ -71,6 +71,8 @@ CHANGES = {  # short waits and a small reserve: what is tested is what happens, 
     "read_timeout_s = 5": "read_timeout_s = 1",
     "total_timeout_s = 15": "total_timeout_s = 3",
     "reserve_bytes = 8_388_608": "reserve_bytes = 262_144",
+    "[schedule.policy_engine]\nenabled = true": "[schedule.policy_engine]\nenabled = false",  # not played each minute
+    "[schedule.binance_client]\nenabled = true": "[schedule.binance_client]\nenabled = false",
 } | daykit.NO_STRATEGIES
 
 

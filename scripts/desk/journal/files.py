@@ -147,7 +147,8 @@ def keep_link(path: Path, target: Path) -> None:
     """
     with contextlib.suppress(FileExistsError):
         os.link(path, target)
-    if identity(target) != identity(path) and not filecmp.cmp(target, path, shallow=False):  # a copied home has no links
+    is_same = identity(target) == identity(path) or filecmp.cmp(target, path, shallow=False)  # copies keep no links
+    if not is_same:
         raise JournalDamaged("another file already has this name", str(target), "move it away, then run again")
     sync_folder(target.parent)
 

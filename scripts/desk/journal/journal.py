@@ -137,6 +137,8 @@ class Journal:
                 fold = self._fold_locked()
                 if not damage.is_said:
                     self._append_today(fold, reseal.events(damage, reason))
+                if reseal.holds_the_start(self.home, damage):
+                    self._rotate(fold)
                 self._carry(lambda: reseal.move_sealed(self.home, damage))
             projections.publish(self.home, fold)
             return damage
@@ -191,14 +193,18 @@ class Journal:
         """Append, into a new segment when the UTC date is later than the segment's."""
         today = clock.utc_date(clock.now_ms())
         if fold.portfolio.applied_offset and self._view.opened_on and self._view.opened_on < today:
-            self._append(fold, [rotate.checkpoint(fold)])
-            self._finish_step(fold)
+            self._rotate(fold)
             with contextlib.suppress(OSError):  # what stays too long does no harm
                 rotate.drop_old(self.home, today, self.retention_days)
-            fresh, _ = self._view.forward()
-            fold.intents, fold.positions, fold.portfolio = fresh.intents, fresh.positions, fresh.portfolio
-            self._view.fold, self._view.durable_seq = fold, fold.seq
         return self._append(fold, wanted)
+
+    def _rotate(self, fold: Fold) -> None:
+        """Seal the active segment and open the next; `fold` goes on in it."""
+        self._append(fold, [rotate.checkpoint(fold)])
+        self._finish_step(fold)
+        fresh, _ = self._view.forward()
+        fold.intents, fold.positions, fold.portfolio = fresh.intents, fresh.positions, fresh.portfolio
+        self._view.fold, self._view.durable_seq = fold, fold.seq
 
     def _append(self, fold: Fold, wanted: Sequence[NewEvent]) -> list[Line]:
         if len(wanted) > self.group_events_max:

@@ -4,8 +4,9 @@ Where the head can no longer be folded, the new segment is written whole beside 
 on every lock holder finishes: what is damaged gets its name under `archive/`, projections and hint (which know more
 than the new chain) go with it, and one rename puts the new segment in place. It starts with JOURNAL_RESEALED, which
 carries the folded state of the last good group, and with PAUSE: every symbol is unknown until a full reconcile.
-Damage in a segment sealed long ago only moves that one, after the active segment has said so; the same command again
-finishes a move that a crash left out.
+Damage in a segment sealed before only moves that one, after the active segment has said so (and, where it started from
+there, has been sealed itself, so that a checkpoint stands before the head); the same command again finishes a move that
+a crash left out.
 """
 
 import os
@@ -20,6 +21,7 @@ from desk.base.reasons import Reason
 from desk.journal import chain, check, files, projections, rotate, segment
 from desk.journal.chain import Context, NewEvent
 from desk.journal.events import Event
+from desk.journal.fold import apply
 from desk.journal.state import Fold, Latch, empty
 from desk.journal.walk import Walker
 from desk.state import store
@@ -122,6 +124,12 @@ def finish_pending(home: Home) -> bool:
     return True
 
 
+def holds_the_start(home: Home, damage: Damage) -> bool:
+    """One of the segments to move carries the checkpoint that the active one starts from."""
+    first = segment.first_line(home.journal)
+    return first is not None and first.data.get("previous") in damage.moved
+
+
 def move_sealed(home: Home, damage: Damage) -> None:
     """Move damaged sealed segments under `archive/` (one that is missing stays so)."""
     folder = home.root / damage.archive
@@ -171,8 +179,8 @@ def _good_part(home: Home, salvaged: Fold) -> tuple[Fold, str, int]:
         if not base.seq and files.sealed(home):
             raise JournalDamaged("its first line is wrong or missing", str(home.journal))
     except JournalDamaged as error:
-        last = _last_sealed(home)
-        return last if last.seq >= salvaged.seq else salvaged, error.line(), 0
+        best = max((_from_published(home, published), _last_sealed(home), salvaged), key=lambda fold: fold.seq)
+        return best, error.line(), 0
     walker = Walker(home, seq=base.seq, hash=base.hash, fold=base)
     stopped = walker.read_active()
     fold = walker.fold if walker.fold is not None else base
@@ -184,6 +192,19 @@ def _good_part(home: Home, salvaged: Fold) -> tuple[Fold, str, int]:
     if fold.seq < seen:
         return fold, f"JOURNAL_SHRUNK: it ends at seq {fold.seq}, seq {seen} was seen durable", seen
     return fold, "", 0
+
+
+def _from_published(home: Home, published: Fold | None) -> Fold:
+    """The state at the head by the projections, where the active segment's own chain holds from end to end; else
+    nothing. So a lost predecessor costs no line of a good active segment."""
+    walker = Walker(home)
+    if published is None or not projections.stands(home, published) or walker.read_active():
+        return empty()
+    cursor = segment.Cursor(published.seq, published.hash, published.portfolio.applied_offset)
+    groups, _ = segment.read_groups(home.journal, cursor, 0)
+    for read in (read for group in groups for read in group):
+        apply(published, read.line, read.start, read.end)
+    return published
 
 
 def _last_sealed(home: Home) -> Fold:

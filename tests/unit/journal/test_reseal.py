@@ -156,6 +156,32 @@ def test_damage_in_a_sealed_segment_moves_only_that_one(house: Home):
     assert (found.code, found.findings) == (verify.WHOLE, [])
 
 
+def test_damage_in_the_segment_before_the_active_one_leaves_a_start(house: Home):
+    """Its checkpoint is where the active segment starts from: a new one must stand before it moves."""
+    filled(house, 2)
+    edit(files.sealed(house)[0][1], b'"0c"', b'"XX"')
+    state = plain(kit.journal(house).read_fold())["intents"]["intents"]
+    assert not resealed(house).in_active
+    for path in house.state.glob("*.json"):
+        path.unlink()
+    fold = kit.journal(house).read_fold()
+    assert plain(fold)["intents"]["intents"] == state
+    assert verify.verify(house, {}).code == verify.WHOLE
+    assert plain(kit.journal(house).rebuild()) == plain(fold)
+    with pytest.raises(BadInput):
+        resealed(house)
+
+
+def test_a_lost_predecessor_costs_no_line_while_the_projections_stand(house: Home):
+    filled(house, 2)
+    before = plain(kit.journal(house).read_fold())["intents"]
+    files.sealed(house)[0][1].unlink()
+    damage = resealed(house)
+    assert (damage.in_active, damage.lost_to) == (True, damage.lost_from - 1)
+    assert plain(damage.base)["intents"] == before
+    assert verify.verify(house, {}).code == verify.WHOLE
+
+
 def test_a_missing_sealed_segment_is_acknowledged(house: Home):
     filled(house, 4)
     path = files.sealed(house)[1][1]
@@ -261,12 +287,13 @@ def test_a_crash_at_any_step_is_finished_by_the_next_append(house: Home, breakin
     assert finished > 10
 
 
-def test_a_crash_while_a_sealed_one_moves_is_finished_by_the_same_command():
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_crash_while_a_sealed_one_moves_is_finished_by_the_same_command(victim: int):
     finished = 0
     for step in range(200):
         with kit.temporary_home() as home, kit.time_at():
             filled(home, 3)
-            edit(files.sealed(home)[0][1], b'"0c"', b'"XX"')
+            edit(files.sealed(home)[victim][1], f'"{victim}c"'.encode(), b'"XX"')
             try:
                 with kit.dying_at(step) as taken:
                     resealed(home)
