@@ -1,4 +1,4 @@
-"""The tables under docs/, written from the code that rules them: state, reasons, events, config. `--check` only compares.
+"""The tables under docs/, written from the code that rules them: state, reasons, events, config; `--check` compares.
 
 Owns the four pages named in PAGES and their wording; everything in them comes from the registry, the two enums, the
 schema and the shipped configuration file.
@@ -84,7 +84,9 @@ def events_page() -> str:
         (f"`{event}`", event.meaning, " ".join(sorted(event.needs)), " ".join(f"`{alias}`" for alias in event.aliases))
         for event in Event
     ]
-    intro = "From `scripts/desk/journal/events.py`. `data` always has these keys; `audit.py tail --event` takes aliases too."
+    intro = (
+        "From `scripts/desk/journal/events.py`. `data` always has these keys; `audit.py tail --event` takes aliases."
+    )
     return page(["# Journal events", intro, table(("event", "meaning", "data", "aliases"), rows)])
 
 
@@ -96,8 +98,11 @@ def config_page() -> str:
         named.setdefault((section, key), []).append(name)
     for alias, name in env.TRY_ALIASES.items():
         named[env.SETTINGS[name][:2]].append(alias + " (TRY quotes)")
-    parts = ["# Configuration", "`config/sanad.toml`, typed by `scripts/desk/config/schema.py`. Precedence: command line > "
-             "environment > `.env` > file > default. Unknown keys are an error; two limits for one thing: the strictest wins."]  # fmt: skip
+    intro = (
+        "`config/sanad.toml`, typed by `scripts/desk/config/schema.py`. Precedence: command line > environment > "
+        "`.env` > file > default. Unknown keys are an error; two limits for one thing: the strictest wins."
+    )
+    parts = ["# Configuration", intro]
     for section, struct in sections():
         rows = [
             (

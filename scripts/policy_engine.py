@@ -158,6 +158,8 @@ def tick(run: Run, live: bool) -> Outcome:
     run.counts["command"] = "tick"
     problems = _step_breakers(run)
     facts = _facts(run, live)
+    if facts.journal is not None and facts.journal.problem:
+        problems.append(f"journal: {facts.journal.problem}")
     names = [(v, s) for v in run.settings.venues for s in run.settings.symbols]
     rows = {f"{v}:{s}": _judge(packet.hypothetical(v, s, run.tick_ms), facts) for v, s in names}
     doc = {

@@ -36,6 +36,7 @@ STAGES: Final = (
     ("SETTLE", cycle.settle),  # fills, and protection in the same tick
     ("PUBLISH", cycle.publish),  # projections, marks, the run record
 )
+UNBOUNDED: Final = frozenset({"SETTLE", "PUBLISH"})  # a late tick still protects what it bought, and says so
 STALE_CODES: Final = frozenset({str(Reason.DATA_STALE), str(Reason.DATA_INVALID_BID), str(Reason.DATA_MISSING)})
 
 
@@ -44,7 +45,7 @@ def run_cycle(run: Run, live: bool, dry_run: bool) -> Outcome:
     with order_lease(run.home, DOOR), latched(run):
         state = Cycle.begin(run, evaluate, clients_of(run), live=live, dry_run=dry_run)
         for name, stage in STAGES:
-            run.stage(name)
+            run.stage(name, is_bounded=name not in UNBOUNDED)
             stage(state)
         return state.outcome()
 

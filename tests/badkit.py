@@ -31,6 +31,7 @@ SEED = 11
 BARS_BEFORE = 60  # minutes of market before the session, so that candles are there
 SESSION_TICKS = 7
 DOOR_S_MAX = 60
+SHOWN_MAX = 1500  # characters of an output in a failed test
 CLIENTS = ("binance_client", "mexc_client")
 ACKNOWLEDGED = ("--reason", "a test", "--ack", "I_UNDERSTAND")
 PACKET = {
@@ -106,7 +107,7 @@ class Said:
         return found
 
     def __str__(self) -> str:
-        return f"{self.door} {' '.join(self.arguments)} -> {self.code}\n{self.out}{self.err}"
+        return f"{self.door} {' '.join(self.arguments)} -> {self.code}\n{self.out[-SHOWN_MAX:]}{self.err[-SHOWN_MAX:]}"
 
 
 @dataclass

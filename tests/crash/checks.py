@@ -1,10 +1,9 @@
-"""Invariants every scenario may use. Each returns the violations it found, one sentence each; reads only, but for rebuild."""
+"""Invariants every scenario may use. Each returns the violations it found, one sentence each."""
 
 import json
 
 import journalkit as kit
 from crash.scenario import Result
-
 from desk.journal import files, projections, verify
 from desk.journal.chain import Context
 from desk.journal.journal import Journal
@@ -70,10 +69,19 @@ def same_bytes_by_rebuild(result: Result) -> list[str]:
     for name in names:
         (result.home.state / name).unlink()
     book.rebuild()
-    return [f"{name} is not what a rebuild writes" for name in names if (result.home.state / name).read_bytes() != before[name]]
+    return [
+        f"{name} is not what a rebuild writes"
+        for name in names
+        if (result.home.state / name).read_bytes() != before[name]
+    ]
 
 
 def everything(result: Result) -> list[str]:
     """All of the above."""
-    found = [*journal_whole(result), *nothing_acknowledged_lost(result), *groups_whole(result), *no_half_written_state(result)]
+    found = [
+        *journal_whole(result),
+        *nothing_acknowledged_lost(result),
+        *groups_whole(result),
+        *no_half_written_state(result),
+    ]
     return found or same_bytes_by_rebuild(result)

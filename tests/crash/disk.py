@@ -83,7 +83,7 @@ class Disk:
         node = self._find(path)
         if node is None:
             node = File()
-            self._change([(self._parent(path), os.path.basename(path), node)])
+            self._change([(self._parent(path), Path(path).name, node)])
         if isinstance(node, File) and flags & os.O_TRUNC:
             node.now = bytearray()
         self.handles[handle] = (node, [0], flags)
@@ -132,19 +132,19 @@ class Disk:
         node = self._find(old)
         if node is None:  # written by something that was not watched: its bytes are known, and not durable
             node = File(now=bytearray(foreign or b""))
-        self._change([(self._parent(old), os.path.basename(old), None), (self._parent(new), os.path.basename(new), node)])
+        self._change([(self._parent(old), Path(old).name, None), (self._parent(new), Path(new).name, node)])
 
     def _do_link(self, old: str, new: str, foreign: bytes | None) -> None:
         node = self._find(old)
-        self._change([(self._parent(new), os.path.basename(new), node or File(now=bytearray(foreign or b"")))])
+        self._change([(self._parent(new), Path(new).name, node or File(now=bytearray(foreign or b"")))])
 
     def _do_unlink(self, path: str) -> None:
-        self._change([(self._parent(path), os.path.basename(path), None)])
+        self._change([(self._parent(path), Path(path).name, None)])
 
     _do_rmdir = _do_unlink
 
     def _do_mkdir(self, path: str) -> None:
-        self._change([(self._parent(path), os.path.basename(path), Folder())])
+        self._change([(self._parent(path), Path(path).name, Folder())])
 
     def _change(self, change: Change) -> None:
         for folder, name, node in change:
@@ -156,15 +156,15 @@ class Disk:
 
     def _find(self, path: str) -> Node | None:
         node: Node | None = self.root
-        for part in [part for part in path.split(os.sep) if part]:
+        for part in Path(path).parts:
             node = node.now.get(part) if isinstance(node, Folder) else None
         return node
 
     def _parent(self, path: str) -> Folder:
-        found = self._find(os.path.dirname(path))
+        found = self._find(str(Path(path).parent))
         if found is None:  # a folder made unseen (a lock folder): its name lasts with what is in it
             found = Folder()
-            self._change([(self._parent(os.path.dirname(path)), os.path.basename(os.path.dirname(path)), found)])
+            self._change([(self._parent(str(Path(path).parent)), Path(path).parent.name, found)])
         assert isinstance(found, Folder)
         return found
 
@@ -201,7 +201,7 @@ def _survives(node: File, style: str, rng: random.Random) -> bytes:
 
 
 def _torn(fresh: bytes, rng: random.Random) -> bytes:
-    """Unsynced bytes whose last 4 KiB did not all arrive: cut short, holes of zeros, or noise where a sector should be."""
+    """Unsynced bytes whose last 4 KiB did not all arrive: cut short, holes of zeros, or noise for a sector."""
     safe, last = fresh[:-TORN_BYTES_MAX], bytearray(fresh[-TORN_BYTES_MAX:])
     how = rng.choice(["cut", "zeros", "noise"])
     if how == "cut":

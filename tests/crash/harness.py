@@ -74,7 +74,9 @@ class Zygote:
     def __enter__(self) -> "Zygote":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -187,7 +189,9 @@ class _Sweep:
                 shutil.rmtree(home, ignore_errors=True)
                 report.unlink(missing_ok=True)
 
-    def _restart(self, home: Path, world: tuple[Any, dict[str, str]], entries: list[tuple[Any, ...]], model: str) -> None:
+    def _restart(
+        self, home: Path, world: tuple[Any, dict[str, str]], entries: list[tuple[Any, ...]], model: str
+    ) -> None:
         report = home.with_name(home.name + ".after")
         status = self.zygote.do("recover", home, report, env=world[1])
         error = report.with_name(report.name + ".err")

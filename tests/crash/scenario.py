@@ -1,10 +1,10 @@
 """What a crash scenario is. Import this (and the checks) to write one; see `scenarios_journal.py` for examples.
 
-    def run(child): ...          # the process that dies; child.ack(...) after each acknowledgement to the outside
-    def recover(child): ...      # a fresh process afterwards: the next tick
-    def check(result): ...       # -> list of violations, one sentence each
+def run(child): ...          # the process that dies; child.ack(...) after each acknowledgement to the outside
+def recover(child): ...      # a fresh process afterwards: the next tick
+def check(result): ...       # -> list of violations, one sentence each
 
-    SCENARIOS = (Scenario("name", setup, run, recover, check),)
+SCENARIOS = (Scenario("name", setup, run, recover, check),)
 """
 
 from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ class Scenario:
 
     Attributes:
         setup: makes the starting home, once; everything it leaves is durable.
-        world: what lives outside and survives (an exchange): yields (object for check, environment); fresh for each run.
+        world: what lives outside and survives (an exchange), fresh for each run: (object for check, environment).
         counts_orders: a sweep that exercised no order fails.
     """
 

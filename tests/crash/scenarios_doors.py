@@ -107,7 +107,9 @@ def unprotected(root: Path) -> list[str]:
 def _orders_once(root: Path) -> list[str]:
     events = daykit.lines_of(root)
     sent = Counter(e["data"]["client_order_id"] for e in events if e["event"] == "INTENT_SENT_UNKNOWN")
-    entries = Counter(e["decision_id"] for e in events if e["event"] == "INTENT_CREATED" and e["data"]["kind"] == "ENTRY")
+    entries = Counter(
+        e["decision_id"] for e in events if e["event"] == "INTENT_CREATED" and e["data"]["kind"] == "ENTRY"
+    )
     taken = Counter(order["client_order_id"] for order in orders_of(root))
     found = [f"P1: order {name} stands and was never written down" for name in taken if name not in sent]
     found += [f"P2: order {name} stands {count} times" for name, count in taken.items() if count > 1]

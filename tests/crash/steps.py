@@ -1,8 +1,8 @@
 """The steps a process takes on its disk and its sockets: counted, recorded, and ended at any one of them.
 
-Installed in a forked child before it runs product code. Every change of a file under the home (lock files and text logs
-aside) and every socket send, receive and connect is one step. The process dies before its k-th step, or, where that step
-is a write, in the middle of it. What happened is told to a report file the dying process cannot take back.
+Installed in a forked child before it runs product code. Every change of a file under the home (lock files and text
+logs aside) and every socket send, receive and connect is one step. The process dies before its k-th step, or, where
+that step is a write, in the middle of it. What happened is told to a report file the dying process cannot take back.
 """
 
 import os
@@ -42,11 +42,11 @@ class Recorder:
 
     def watched(self, path: Any) -> str | None:
         """The path relative to the home, None when it does not count."""
-        text = os.path.abspath(os.fspath(path)) if isinstance(path, str | os.PathLike) else ""
+        text = str(Path(path).absolute()) if isinstance(path, str | os.PathLike) else ""
         if not text.startswith(self.home + os.sep):
             return "" if text == self.home else None
         relative = text[len(self.home) + 1 :]
-        parts = relative.split(os.sep)
+        parts = Path(relative).parts
         return None if IGNORED_PARTS & set(parts) or relative.endswith(IGNORED_ENDINGS) else relative
 
     def step(self, name: str, half: Callable[[], Any] | None = None) -> None:
@@ -122,7 +122,7 @@ def _name_hooks(recorder: Recorder) -> dict[str, Callable[..., Any]]:
             if new is None or old is None:
                 return _real[name](source, target, **rest)
             recorder.step(f"{name} {new}")
-            foreign = Path(source).read_bytes() if os.path.isfile(source) else None
+            foreign = Path(source).read_bytes() if Path(source).is_file() else None
             result = _real[name](source, target, **rest)
             recorder.tell("link" if name == "link" else "rename", old, new, foreign)
             return result

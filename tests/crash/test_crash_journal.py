@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from crash import harness, scenarios_journal
 
 MODULE = "crash.scenarios_journal"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from crash import disk, steps
 from crash.harness import Tally
 
@@ -40,7 +41,9 @@ def left(tmp_path: Path, act: Act, style: str = "strict", seed: int = 0) -> dict
     for entry in steps.read_report(report):
         model.apply(entry)
     model.image(tmp_path / "image", style, seed)
-    return {str(p.relative_to(tmp_path / "image")): p.read_bytes() for p in (tmp_path / "image").rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(tmp_path / "image")): p.read_bytes() for p in (tmp_path / "image").rglob("*") if p.is_file()
+    }
 
 
 def appended(home: Path) -> None:
@@ -52,7 +55,9 @@ def test_unsynced_bytes_go_and_synced_ones_stay(tmp_path: Path):
 
 
 def test_synced_bytes_stay(tmp_path: Path):
-    assert left(tmp_path, lambda home: put(home / "old", b"+new", flags=os.O_WRONLY | os.O_APPEND)) == {"old": b"old+new"}
+    assert left(tmp_path, lambda home: put(home / "old", b"+new", flags=os.O_WRONLY | os.O_APPEND)) == {
+        "old": b"old+new"
+    }
 
 
 def test_a_synced_file_without_a_synced_name_is_gone(tmp_path: Path):
@@ -89,7 +94,7 @@ def test_a_rename_whose_bytes_were_not_synced_may_leave_an_empty_file(tmp_path: 
 
 def test_a_file_moved_between_folders_is_never_in_neither(tmp_path: Path):
     def act(home: Path) -> None:
-        os.mkdir(home / "other")
+        (home / "other").mkdir()
         sync_folder(home)
         os.replace(home / "old", home / "other" / "old")
         sync_folder(home)
@@ -99,7 +104,7 @@ def test_a_file_moved_between_folders_is_never_in_neither(tmp_path: Path):
 
 def test_syncing_one_folder_of_a_move_settles_what_came_before_in_both(tmp_path: Path):
     def act(home: Path) -> None:
-        os.mkdir(home / "other")
+        (home / "other").mkdir()
         sync_folder(home)
         put(home / "fresh", b"x")
         os.replace(home / "fresh", home / "old")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import daykit
-from crash import harness, scenarios_doors as doors
+from crash import harness
+from crash import scenarios_doors as doors
 from crash.harness import Tally
 from lab.day import Day
 
@@ -103,7 +104,9 @@ PLOTS = {
     "reconcile": Plot(_held, (("reconcile",), ("heartbeat",)), QUIET),
     "new_day": Plot(_next_day, CYCLE, QUIET),
     "kill_switch": Plot(_held, (("kill_switch", "engage", "--reason", "rehearsal"),), QUIET),
-    "pause_resume": Plot(_quiet, (("pause", "--reason", "x"), ("resume", "--reason", "y", "--ack", "I_UNDERSTAND")), QUIET),
+    "pause_resume": Plot(
+        _quiet, (("pause", "--reason", "x"), ("resume", "--reason", "y", "--ack", "I_UNDERSTAND")), QUIET
+    ),
     "limits": Plot(_quiet, (("limits", "set", "size_frac=0.5", "--for", "4h", "--reason", "x"),), QUIET),
 }
 
@@ -140,16 +143,16 @@ def _sweep(name: str, env: dict[str, str], plant: str = "", sample: int = SAMPLE
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_a_door_may_end_anywhere(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_door_may_end_anywhere(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     with scene(name, tmp_path) as env:
         tally = _sweep(name, env)
-    with capsys.disabled():
-        print(f"\ncrash {tally}")
+    record_property("crash", str(tally))
     tally.proves(next(one for one in doors.SCENARIOS if one.name == name).counts_orders)
 
 
 @pytest.mark.parametrize("plant", ["fsync removed", "order sent before its intent", "group split"])
-def test_a_planted_bug_is_caught(plant: str, tmp_path: Path) -> None:
+def test_a_planted_bug_is_caught(plant: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     with scene("entry", tmp_path) as env:
         tally = _sweep("entry", env, plant, sample=40)
+    record_property("crash", str(tally))
     assert tally.violations, f"{plant}: went unnoticed over {tally.deaths} deaths and {tally.images} power cuts"

@@ -1,6 +1,6 @@
 """A process that has everything imported and forks the ones that die: `python -m crash.zygote MODULE SCENARIO`.
 
-One JSON job a line on stdin, one JSON answer a line on stdout. A job names the function (setup, run, recover), the home,
+One JSON job a line on stdin, one JSON answer a line on stdout. A job names the function (setup, run, recover), home,
 the report, the step to die at, and the environment. The child reports what it acknowledged; how it ended is the answer.
 """
 

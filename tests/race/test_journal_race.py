@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.paths import Home
 from desk.journal import files, verify, walk
 from desk.journal.state import plain

@@ -53,6 +53,8 @@ def make_checkout(parent: Path) -> Checkout:
         if not name.startswith(OPERATORS_OWN) or name.endswith(KEPT):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, folder / name)
+    for cache in (ROOT / "scripts").rglob("__pycache__"):  # compiled modules stay valid: the copies keep their times
+        shutil.copytree(cache, folder / cache.relative_to(ROOT), ignore=shutil.ignore_patterns("*.pyc.*"))
     _lend_packages(folder)
     bare.mkdir()
     (bare / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))

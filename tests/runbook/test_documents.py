@@ -14,7 +14,7 @@ from runbook.operators import Checkout, account
 from tidy.house import ROOT, tracked
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TIMEOUT_S = 240
+TIMEOUT_S = 600  # a minute or so on a quiet host
 DEMO_ARGS = "--ticks 22 --seeded"  # `make run` plays 120; its first trade is over after 21
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)")
 

@@ -1,17 +1,17 @@
 """Random histories: orders with evidence in every state, rotations, switched handles, torn groups, lost state.
 
-Whatever happens, nothing raises that is not a bug, what was acknowledged stays, the chain verifies, and the state is the
-one the lines fold to, byte for byte.
+Whatever happens, nothing raises that is not a bug, what was acknowledged stays, the chain verifies, and the state is
+the one the lines fold to, byte for byte.
 """
 
 import json
 from decimal import Decimal
 
-import journalkit as kit
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import journalkit as kit
 from desk.journal import files, projections, verify, walk
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
@@ -24,7 +24,7 @@ STATUSES = st.sampled_from(["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EX
 IDS = st.sampled_from(["o1", "o2", "o3", "o4"])
 FEES = st.sampled_from([("0", "USDT"), ("0.001", "BTC"), ("0.02", "USDT"), ("-0.01", "USDT"), ("0.0003", "BNB")])
 EVIDENCE = st.one_of(
-    st.builds(lambda i, s, e: kit.confirmed(i, s, e), IDS, STATUSES, AMOUNTS),
+    st.builds(kit.confirmed, IDS, STATUSES, AMOUNTS),
     st.builds(lambda i: kit.of_order(Event.INTENT_NOT_FOUND, i, looks=2), IDS),
     st.builds(lambda i: kit.of_order(Event.INTENT_FAILED_TERMINAL, i, code="-2010"), IDS),
     st.builds(lambda i: kit.of_order(Event.INTENT_NOT_SENT, i, why="stale"), IDS),
@@ -192,7 +192,13 @@ class JournalMachine(RuleBasedStateMachine):
         fold = self.mine.read_fold()
         for intent in fold.intents.intents.values():
             assert intent.filled <= intent.executed
-            assert is_open(intent) or intent.final_ms or is_unsettled(intent) or intent.anomaly or intent.state == "CONFIRMED"
+            assert (
+                is_open(intent)
+                or intent.final_ms
+                or is_unsettled(intent)
+                or intent.anomaly
+                or intent.state == "CONFIRMED"
+            )
         documents = projections.documents(fold)
         self.mine.publish()
         assert {name: store.read(self.home, name) for name in documents} == documents

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from desk.base import clock, exit_codes
-from desk.base.errors import ConfigError, WorldError
+from desk.base.errors import ConfigError, JournalError, StateError, WorldError
 from desk.base.money import ZERO, text
 from desk.base.reasons import Reason, shown
 from desk.config.mode import Mode
@@ -255,6 +255,8 @@ def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
         if rest_only and not _needs_work(state, name):
             return
         protect.manage(state.desk, name, state.facts.symbol(venue, symbol), lambda: accounts.exit_block(state.desk))
+    except (JournalError, StateError):
+        raise  # the journal or the paper books failed: no isolated item, the whole tick stops (and PAUSE is latched)
     except WorldError as error:
         state.failures.append(f"{symbol}: {error.what}")
         state.run.log.error(error.line(), venue, symbol, type(error).__name__)
@@ -280,6 +282,8 @@ def _execute_one(state: Cycle, proposal: Proposal) -> None:
             _manage_one(state, name)  # what is left is protected or dust before any entry is judged
         else:
             _enter(state, proposal)
+    except (JournalError, StateError):
+        raise  # the journal or the paper books failed: no isolated item, the whole tick stops (and PAUSE is latched)
     except WorldError as error:
         state.failures.append(f"{decision.symbol}: {error.what}")
         state.run.log.error(error.line(), decision.venue, decision.symbol, type(error).__name__)

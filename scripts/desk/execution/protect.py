@@ -17,6 +17,7 @@ from desk.execution.exits import MayExit
 from desk.execution.intent import EXIT, LEG_EXIT, LEG_STOP, LEG_TARGET, OrderPlan, event
 from desk.journal.events import Event
 from desk.journal.state import Position, key
+from desk.risk import pause
 from desk.risk.facts import SymbolFacts
 from desk.strategies import protection_levels
 from desk.venues.protocol import OrderType, Side, SymbolRules
@@ -157,7 +158,7 @@ def move_stop(
 
 
 def _fall_back(desk: Desk, position: Position, rules: SymbolRules, old: Decimal, may_exit: MayExit) -> None:
-    """Else another level, else a market exit, else PAUSE_NEEDS_MANUAL (rules.md, PROTECTION_SWAP)."""
+    """Else another level, else a market exit, else PAUSE and CRIT (rules.md, PROTECTION_SWAP)."""
     if place_stop(desk, position, rules, old, may_exit):
         if old != position.stop_price:
             _plan_exit(desk, position, old, position.target_price, position.trail_peak)
@@ -165,9 +166,14 @@ def _fall_back(desk: Desk, position: Position, rules: SymbolRules, old: Decimal,
     if may_exit():
         return
     bid = _reference(desk, position)
-    if not exits.close_position(desk, position, LEG_EXIT, bid, "no stop could be placed", may_exit):
-        where = f"{position.symbol}: neither a stop nor an exit could be placed"
-        desk.alert(Reason.MANUAL_NEEDED, where, position.symbol, position.venue, position.symbol)
+    if exits.close_position(desk, position, LEG_EXIT, bid, "no stop could be placed", may_exit):
+        return
+    rest = desk.fold().positions.positions.get(key(position.venue, position.symbol))
+    if rest is None or quantise.is_dust(rules, rest.quantity, bid or rest.stop_price):
+        return  # the old stop had filled meanwhile: nothing is left to protect
+    where = f"{position.symbol}: neither a stop nor an exit could be placed"
+    desk.alert(Reason.MANUAL_NEEDED, where, position.symbol, position.venue, position.symbol)
+    pause.latch_pause(desk.run.home, desk.run.journal, (str(Reason.MANUAL_NEEDED),), desk.run.door)
 
 
 def _swapped(desk: Desk, position: Position, outcome: str) -> None:

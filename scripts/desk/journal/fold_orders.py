@@ -57,6 +57,7 @@ def confirmed(state: Fold, line: Line, at_ms: int) -> None:
     intent = _move(state, line)
     if intent is None:
         return
+    state.positions.rejects.pop(key(intent.venue, intent.symbol), None)  # "in a row": a success starts the count anew
     executed, status = parse(line.data["executed"]), line.data["status"]
     is_stale = executed < intent.executed or (
         intent.status in FINAL_ORDER_STATUSES and status not in FINAL_ORDER_STATUSES

@@ -54,6 +54,8 @@ class LatchView(Protocol):
     def env_kill(self) -> bool: ...
     @property
     def problems(self) -> tuple[str, ...]: ...
+    @property
+    def details(self) -> tuple[str, ...]: ...  # the same, one clause each
 
 
 class Arming(msgspec.Struct, frozen=True, kw_only=True):

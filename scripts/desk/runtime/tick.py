@@ -73,9 +73,14 @@ class Run:
         if not self.as_json:
             print(f"{level} {text}")
 
-    def stage(self, name: str) -> None:
-        """Note a stage; it is written with the next group, so that a quiet tick costs one sync."""
-        self.check_deadline()
+    def stage(self, name: str, *, is_bounded: bool = True) -> None:
+        """Note a stage; it is written with the next group, so that a quiet tick costs one sync.
+
+        Args:
+            is_bounded: False for what a late tick must still do (protecting what was just bought).
+        """
+        if is_bounded:
+            self.check_deadline()
         data = {"stage": name, "tick_ms": self.tick_ms, "ordinal": self.ordinal}
         self._buffered.append(NewEvent(event=Event.STAGE_CHANGED, data=data))
 

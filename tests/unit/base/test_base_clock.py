@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-import journalkit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import journalkit
 from desk.base import clock
 
 MS = st.integers(0, 4_102_444_800_000)  # to 2100
@@ -26,7 +26,8 @@ def test_iso_sorts_as_time():
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00.000+01:00", "2025-12-31T19:00:00-05:00"]
+    "text",
+    ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00.000+01:00", "2025-12-31T19:00:00-05:00"],
 )
 def test_offsets_are_understood(text: str):
     assert clock.parse_iso(text) == journalkit.START_MS

@@ -48,7 +48,9 @@ def world_errors(kind: type[WorldError] = WorldError) -> list[type[WorldError]]:
     return [kind, *(one for sub in kind.__subclasses__() for one in world_errors(sub))]
 
 
-@pytest.mark.parametrize("kind", [k for k in world_errors() if k.__module__ == "desk.base.errors"], ids=lambda k: k.__name__)
+@pytest.mark.parametrize(
+    "kind", [k for k in world_errors() if k.__module__ == "desk.base.errors"], ids=lambda k: k.__name__
+)
 def test_every_error_has_an_exit_code(kind: type[WorldError]):
     assert kind.exit_code in {exit_codes.FAIL, exit_codes.BUSY, exit_codes.DEADLINE}
     assert not issubclass(kind, errors.InvariantError)

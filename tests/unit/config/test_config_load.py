@@ -141,7 +141,11 @@ def test_drawdown_cannot_exceed_its_limit(place: Home, change: Write):
         ("order_ttl_s = 120", "order_ttl_s = 0", ["sanad.toml", "entries.order_ttl_s"]),
         ("order_ttl_s = 120", "order_ttl_s = 1.5", ["sanad.toml", "entries.order_ttl_s"]),
         ("order_ttl_s = 120", "order_ttl_ms = 120", ["sanad.toml", "order_ttl_ms"]),
-        ('spread_max_frac = "0.02"', 'spread_max_frac = "2"', ["sanad.toml", "entries.spread_max_frac", "never percent"]),
+        (
+            'spread_max_frac = "0.02"',
+            'spread_max_frac = "2"',
+            ["sanad.toml", "entries.spread_max_frac", "never percent"],
+        ),
         ('spread_max_frac = "0.02"', 'spread_max_frac = "-0.1"', ["sanad.toml", "entries.spread_max_frac"]),
         ('spread_max_frac = "0.02"', 'spread_max_frac = "NaN"', ["sanad.toml", "entries.spread_max_frac"]),
         ('spread_max_frac = "0.02"', 'spread_max_frac = "two"', ["sanad.toml", "entries.spread_max_frac"]),
@@ -156,7 +160,11 @@ def test_drawdown_cannot_exceed_its_limit(place: Home, change: Write):
         ('venues = ["binance"]', 'venues = ["binance", "binance"]', ["sanad.toml", "system.venues"]),
         ('venues = ["binance"]', 'venues = ["kraken"]', ["kraken"]),
         ('universe_symbols = ["BTCUSDT"]', "universe_symbols = []", ["sanad.toml", "universe_symbols"]),
-        ("[schedule.router]\nenabled = true\ninterval_s = 60", "[schedule.router]\ninterval_s = 5", ["sanad.toml", "interval_s"]),
+        (
+            "[schedule.router]\nenabled = true\ninterval_s = 60",
+            "[schedule.router]\ninterval_s = 5",
+            ["sanad.toml", "interval_s"],
+        ),
     ],
 )
 def test_one_line_names_file_and_key(place: Home, change: Write, old: str, new: str, words: list[str]):
@@ -222,14 +230,18 @@ def test_the_mode_may_stand_in_dotenv(place: Home, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("mode", "sends_nothing"), [("PAPER", False), ("LIVE", True)])
-def test_nothing_defaults_to_sending_in_live(place: Home, monkeypatch: pytest.MonkeyPatch, mode: str, sends_nothing: bool):
+def test_nothing_defaults_to_sending_in_live(
+    place: Home, monkeypatch: pytest.MonkeyPatch, mode: str, sends_nothing: bool
+):
     monkeypatch.setenv("SYSTEM_MODE", mode)
     switches = load(place).switches
     assert (switches.dry_run, switches.safe_mode) == (sends_nothing, sends_nothing)
     assert not (switches.live_trading or switches.live_trading_ack or switches.kill_switch)
 
 
-@pytest.mark.parametrize(("word", "taken"), [("I_UNDERSTAND", True), ("i_understand", False), ("yes", False), ("", False)])
+@pytest.mark.parametrize(
+    ("word", "taken"), [("I_UNDERSTAND", True), ("i_understand", False), ("yes", False), ("", False)]
+)
 def test_the_acknowledgement_is_one_phrase(place: Home, monkeypatch: pytest.MonkeyPatch, word: str, taken: bool):
     monkeypatch.setenv("LIVE_TRADING_ACK", word)
     assert load(place).switches.live_trading_ack is taken
@@ -364,7 +376,8 @@ def test_a_venue_without_a_test_network_says_so(place: Home, monkeypatch: pytest
 
 def test_every_shipped_address_is_https():
     assert all(
-        url.startswith("https://") for url in re.findall(r'rest_url_\w+ = "(.+?)"', (CHECKOUT / "config/sanad.toml").read_text())
+        url.startswith("https://")
+        for url in re.findall(r'rest_url_\w+ = "(.+?)"', (CHECKOUT / "config/sanad.toml").read_text())
     )
 
 
@@ -375,7 +388,9 @@ def test_a_venue_row_has_only_its_addresses():
 # -- identity
 
 
-def test_the_instance_does_not_depend_on_where_the_home_is(place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_instance_does_not_depend_on_where_the_home_is(
+    place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("BINANCE_API_KEY", "key-one")
     one = load(place).instance
     os.rename(place.root, tmp_path / "moved")

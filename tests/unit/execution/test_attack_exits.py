@@ -11,7 +11,7 @@ from desk.execution import intent as intents
 from desk.execution.accounts import exit_block
 from desk.execution.desk import Desk
 from desk.journal.events import Event
-from desk.risk import kill_switch
+from desk.risk import kill_switch, latches
 from desk.venues.protocol import OrderType
 from kit import Bench, D, bench, entry, ok
 
@@ -186,3 +186,50 @@ def test_an_exit_order_without_its_position_is_cancelled(flat: Bench) -> None:
     assert [leg for leg, _ in _standing(flat)] == ["stop"]
     cancel.cancel_orphans(_desk_at(flat, "50000"))
     assert _standing(flat) == []
+
+
+def test_a_watched_stop_and_its_rest_are_sold_tick_by_tick_in_a_thin_book(flat: Bench) -> None:
+    """No stop orders on the venue and little depth: every tick sells what the book takes, never too much."""
+    flat.rules = msgspec.structs.replace(flat.rules, order_types=("LIMIT", "MARKET"))
+    submit.submit(flat.desk(), entry(), ok)
+    flat.depth = D("0.0006")
+    for _ in range(5):
+        _tick(flat, "48900")
+    assert flat.position() is None
+    sold = [i for i in flat.intents().values() if i.side == "SELL"]
+    assert [i.filled for i in sold] == [D("0.0006"), D("0.0006"), D("0.0006"), D("0.00019")]
+    assert flat.run().journal.read_fold().positions.closes[NAME].stop_out
+
+
+def test_a_stop_that_fills_while_the_router_trails_it_is_booked_not_replaced(
+    held: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cancel answers "unknown order": it had filled meanwhile."""
+    desk = _desk_at(held, "51500")
+    assert desk.facts is not None
+    account = desk.account_of("binance")
+    real = account.cancel_order
+
+    def late(symbol: str, order_id: str):  # type: ignore[no-untyped-def]
+        held.bid = D("48950")
+        held.now_ms += 1
+        held.broker().on_book(held.book(), held.now_ms)
+        return real(symbol, order_id)
+
+    monkeypatch.setattr(account, "cancel_order", late)
+    desk.account_of = lambda venue: account
+    protect.manage(desk, NAME, desk.facts.symbol("binance", "BTCUSDT"), lambda: exit_block(desk))
+    assert held.position() is None or held.position().quantity < held.rules.step  # type: ignore[union-attr]
+    assert [i.status for i in held.intents().values() if i.leg == "stop"] == ["FILLED"]
+    assert _standing(held) == []
+    assert "manual_needed" not in held.home.journal.read_text().lower()
+
+
+def test_a_position_that_can_neither_be_protected_nor_sold_latches_pause(flat: Bench) -> None:
+    submit.submit(flat.desk(), entry(), ok)
+    flat.faults.reject = 3  # the planned stop, the default stop, the sale
+    desk = _tick(flat, "50000")
+    assert latches.effective(flat.home, desk.fold(), flat.settings).pause.state == "PAUSE"
+    assert "PAUSE_NEEDS_MANUAL" in flat.home.journal.read_text()
+    _tick(flat, "50000")  # the next tick protects it all the same
+    assert _standing(flat) == [("stop", "49000")]

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 import audit
 import journalkit as kit
 import mode
-import pytest
-
 from desk.base.paths import Home
 from desk.journal.events import Event
 from desk.journal.journal import stamp
@@ -50,7 +50,9 @@ def traded(account: Home) -> Home:
     book.transact(
         lambda fold: [
             kit.NewEvent(
-                event=Event.DECISION_PROPOSED, data={"kind": "ENTRY", "side": "BUY", "strategy": "rsi"}, decision_id="dec-1"
+                event=Event.DECISION_PROPOSED,
+                data={"kind": "ENTRY", "side": "BUY", "strategy": "rsi"},
+                decision_id="dec-1",
             )
         ]
     )
@@ -206,7 +208,11 @@ def test_rebuild_of_a_damaged_journal_is_refused(run: Run, traded: Home):
 
 
 def test_reseal_wants_a_reason_an_acknowledgement_and_damage(run: Run, traded: Home):
-    for arguments in (("--reason", "x"), ("--reason", " ", "--ack", "I_UNDERSTAND"), ("--reason", "x", "--ack", "I_UNDERSTAND")):
+    for arguments in (
+        ("--reason", "x"),
+        ("--reason", " ", "--ack", "I_UNDERSTAND"),
+        ("--reason", "x", "--ack", "I_UNDERSTAND"),
+    ):
         assert run("audit", "reseal", *arguments)[0] == 2
         assert "JOURNAL_RESEALED" not in {line["event"] for line in kit.every_line(traded)}
         assert not (traded.state / "pause.json").exists()

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.errors import InvariantError
 from desk.base.paths import Home
 from desk.journal import intent_table

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-import journalkit as kit
 import pytest
 
+import journalkit as kit
 from desk.base.paths import Home
 from desk.journal import fold as folding
 from desk.journal import shapes
@@ -66,7 +66,9 @@ def test_a_sale_realises_its_share(house: Home):
 
 def test_thirds_add_up_to_the_last_digit(house: Home):
     bought(house, quantity="3", price="100", fee="0.01", fee_asset="USDT")
-    fold = after(house, *[new for n in "123" for new in exit_fill(f"e{n}", "1", "100.01", fee="0.01", fee_asset="USDT")])
+    fold = after(
+        house, *[new for n in "123" for new in exit_fill(f"e{n}", "1", "100.01", fee="0.01", fee_asset="USDT")]
+    )
     assert fold.positions.positions == {}
     realised = fold.portfolio.capital["binance:USDT"].realised
     assert realised == fold.portfolio.balances["binance"]["USDT"] == D("-0.01")
@@ -116,7 +118,9 @@ def test_attempts_count_up_per_leg(house: Home):
 
 def test_a_plan_without_a_peak_keeps_the_peak(house: Home):
     bought(house)
-    after(house, kit.of_order(Event.EXIT_PLANNED, position_id="p1", stop_price="97", target_price="0", trail_peak="105"))
+    after(
+        house, kit.of_order(Event.EXIT_PLANNED, position_id="p1", stop_price="97", target_price="0", trail_peak="105")
+    )
     fold = after(house, kit.of_order(Event.EXIT_PLANNED, position_id="p1", stop_price="98", target_price="0"))
     position = fold.positions.positions[BTC]
     assert (position.stop_price, position.trail_peak) == (D(98), D(105))
@@ -126,7 +130,12 @@ def test_a_swap_is_remembered_until_it_ends(house: Home):
     bought(house)
     swap = kit.of_order(Event.PROTECTION_SWAP, position_id="p1", old="a", new="b", fallback="market")
     assert after(house, swap).positions.positions[BTC].swap == {"old": "a", "new": "b", "fallback": "market"}
-    assert after(house, kit.of_order(Event.PROTECTION_SWAPPED, position_id="p1", outcome="new")).positions.positions[BTC].swap == {}
+    assert (
+        after(house, kit.of_order(Event.PROTECTION_SWAPPED, position_id="p1", outcome="new"))
+        .positions.positions[BTC]
+        .swap
+        == {}
+    )
 
 
 def test_unprotected_since_the_first_time(house: Home):
@@ -158,11 +167,13 @@ def test_the_peak_and_the_day(house: Home):
     capital = fold.portfolio.capital["binance:USDT"]
     assert (capital.peak, capital.day_open, capital.equity) == (D(1100), D(1000), D(1050))
     kit.set_time(kit.START_MS + kit.DAY_MS)
-    capital = after(house, NewEvent(event=Event.DAY_CLOSED, data={"date": "2026-01-01"})).portfolio.capital["binance:USDT"]
-    assert (capital.day, capital.day_open, capital.peak) == ("2026-01-02", D(1050), D(1100))
-    capital = after(house, venue_event(Event.PEAK_REBASED, quote="USDT", old="1100", new="1050", reason="x")).portfolio.capital[
+    capital = after(house, NewEvent(event=Event.DAY_CLOSED, data={"date": "2026-01-01"})).portfolio.capital[
         "binance:USDT"
     ]
+    assert (capital.day, capital.day_open, capital.peak) == ("2026-01-02", D(1050), D(1100))
+    capital = after(
+        house, venue_event(Event.PEAK_REBASED, quote="USDT", old="1100", new="1050", reason="x")
+    ).portfolio.capital["binance:USDT"]
     assert capital.peak == D(1050)
 
 
@@ -205,7 +216,10 @@ def test_pruning_takes_only_what_is_over(house: Home):
         "open": [kit.confirmed("open", "NEW", "0")],
         "unknown": [],
         "unsettled": [kit.confirmed("unsettled", "FILLED", "1")],
-        "odd": [kit.of_order(Event.INTENT_NOT_SENT, "odd", why="x"), kit.of_order(Event.INTENT_NOT_SENT, "odd", why="x")],
+        "odd": [
+            kit.of_order(Event.INTENT_NOT_SENT, "odd", why="x"),
+            kit.of_order(Event.INTENT_NOT_SENT, "odd", why="x"),
+        ],
     }
     for name, events in cases.items():
         after(house, *final(name, *events))
@@ -246,7 +260,13 @@ def test_trips_are_kept_a_week(house: Home):
 def test_every_event_that_folds_has_a_shape_and_the_other_way_round():
     shaped = set(shapes.SHAPES)
     folded = {Event(name) for name in folding.APPLY}
-    unshaped = {Event.TRADE_REJECTED, Event.RUN_ENDED, Event.JOURNAL_RESEALED, Event.RECONCILE_DONE, Event.DECISION_PROPOSED}
+    unshaped = {
+        Event.TRADE_REJECTED,
+        Event.RUN_ENDED,
+        Event.JOURNAL_RESEALED,
+        Event.RECONCILE_DONE,
+        Event.DECISION_PROPOSED,
+    }
     assert folded - shaped == unshaped
     assert shaped - folded == set()
 

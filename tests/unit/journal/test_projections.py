@@ -1,4 +1,4 @@
-"""The three files: trusted only when they prove themselves, rebuilt to the same bytes, never newer overwritten by older."""
+"""The three files: trusted only when they prove themselves, rebuilt to the same bytes."""
 
 import json
 from collections.abc import Callable
@@ -136,7 +136,9 @@ def test_a_fresh_process_starts_from_the_projections(house: Home, monkeypatch: p
     offset = json.loads(stored(house)["portfolio.json"])["applied_offset"]
     starts: list[int] = []
     real = projections.segment.load_bytes
-    monkeypatch.setattr(projections.segment, "load_bytes", lambda path, start: (starts.append(start), real(path, start))[1])
+    monkeypatch.setattr(
+        projections.segment, "load_bytes", lambda path, start: (starts.append(start), real(path, start))[1]
+    )
     kit.write_notes(kit.journal(house), "x")
     assert starts
     assert min(starts) == offset
@@ -154,8 +156,6 @@ def test_the_fold_of_the_live_journal_is_the_refold_of_its_lines(house: Home):
     book = kit.journal(house)
     for number in range(1, 4):
         kit.set_time(kit.START_MS + number * kit.DAY_MS)
-        fold, _ = book.transact(
-            lambda fold: [kit.of_order(Event.CANCEL_REQUESTED, why="x"), kit.note()]
-        )
+        fold, _ = book.transact(lambda fold: [kit.of_order(Event.CANCEL_REQUESTED, why="x"), kit.note()])
         assert plain(walk.refold(house)) == plain(fold)
     assert len(files.sealed(house)) == 3

@@ -50,7 +50,15 @@ def test_a_switch_archives_one_set_and_starts_the_other(house: Home):
     moved = {path.name for path in (archive / "state").iterdir()}
     assert {"kill_switch.json", "LIVE.ok", "paper_broker.json", "clock.json", "runs", "intents.json"} <= moved
     left = {path.name for path in house.state.iterdir()}
-    assert left == {"circuit_breakers.json", ".locks", "intents.json", "positions.json", "portfolio.json", "mode.json", "audit_head.json"}
+    assert left == {
+        "circuit_breakers.json",
+        ".locks",
+        "intents.json",
+        "positions.json",
+        "portfolio.json",
+        "mode.json",
+        "audit_head.json",
+    }
     assert {"router.log", "router.log.1", "reserve.bin", "audit.jsonl"} == {path.name for path in house.logs.iterdir()}
 
 
@@ -106,7 +114,7 @@ def test_back_and_forth_never_overwrites_an_archive(house: Home):
         ([kit.created(), kit.sent(), kit.confirmed()], "fills that are not booked"),
         ([kit.created(), kit.sent(), kit.fill(), kit.confirmed()], "position binance:BTCUSDT holds 0.999 BTC"),
         (
-            [kit.created(), kit.sent(), kit.of_order(Event.INTENT_NOT_SENT, why="x"), kit.of_order(Event.INTENT_NOT_SENT, why="x")],
+            [kit.created(), kit.sent(), *2 * [kit.of_order(Event.INTENT_NOT_SENT, why="x")]],
             "is quarantined",
         ),
     ],

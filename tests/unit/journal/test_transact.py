@@ -48,7 +48,7 @@ def test_without_any_mode_the_strict_reading_stamps(house: Home):
 
 def test_the_other_mode_is_refused_with_the_command(house: Home):
     kit.write_notes(kit.journal(house), "first")
-    with pytest.raises(ModeMismatch, match="mode.py switch LIVE"):
+    with pytest.raises(ModeMismatch, match=r"mode\.py switch LIVE"):
         kit.write_notes(kit.journal(house, "LIVE"), "second")
     assert len(kit.every_line(house)) == 2
 

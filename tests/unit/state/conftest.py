@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-import journalkit
 import pytest
 
+import journalkit
 from desk.base.paths import Home
 
 

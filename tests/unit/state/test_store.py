@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_files_are_pretty_small_and_end_with_a_newline(house: Home):
 )
 def test_corrupt_is_never_missing(house: Home, raw: bytes):
     put(house, raw)
-    with pytest.raises(StateCorrupt, match="kill_switch.json"):
+    with pytest.raises(StateCorrupt, match=r"kill_switch\.json"):
         store.read(house, "kill_switch")
     assert (house.state / "kill_switch.json").read_bytes() == raw
     assert [path.read_bytes() for path in (house.state / "quarantine").iterdir()] == [raw]
@@ -99,7 +100,11 @@ def test_an_unlisted_file_is_a_bug(house: Home):
 def test_update_keeps_keys_it_does_not_know(house: Home):
     put(house, b'{"state": "active", "my_note": "3 a.m.", "future": [1]}')
     store.update(house, "kill_switch", lambda doc: (doc or {}) | {"by": "x"}, KILL[1])
-    assert (store.read(house, "kill_switch") or {}).items() >= {"my_note": "3 a.m.", "state": "active", "by": "x"}.items()
+    assert (store.read(house, "kill_switch") or {}).items() >= {
+        "my_note": "3 a.m.",
+        "state": "active",
+        "by": "x",
+    }.items()
 
 
 def test_update_that_wants_nothing_writes_nothing(house: Home):
@@ -150,7 +155,7 @@ def synced_names(house: Home, monkeypatch: pytest.MonkeyPatch, key: str, writer:
     real = os.fsync
 
     def noting(handle: int) -> None:
-        synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")).split(".json")[0].lstrip("."))
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name.split(".json")[0].lstrip("."))
         real(handle)
 
     monkeypatch.setattr(os, "fsync", noting)

@@ -80,7 +80,8 @@ def _errors_last_ms(facts: HealthFacts) -> int:
 def _file(facts: HealthFacts, venue: str) -> Iterator[Cause]:
     problem = facts.market_problems.get(venue, "")
     if problem:
-        yield Cause(reason=Reason.STATE_CORRUPT, text=problem, status=facts.unknown, subject="market_data", venue=venue)
+        file = problem.partition(": ")[0].rpartition("/")[2]  # the alert names it; its folder is no part of an event
+        yield Cause(reason=Reason.STATE_CORRUPT, text=problem, status=facts.unknown, subject=file, venue=venue)
 
 
 def _rest(facts: HealthFacts, venue: str) -> Iterator[Cause]:
