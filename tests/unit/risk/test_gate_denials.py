@@ -86,7 +86,7 @@ DENIALS: tuple[tuple[str, str, Proposal, Facts], ...] = (
     ("freeze", R.FREEZE_ALL, ENTRY, changed(GOOD, latches=None)),
     ("kill_switch", R.KILL_SWITCH, ENTRY, changed(GOOD, latches=killed())),
     ("kill_switch", R.KILL_ENV, ENTRY, changed(GOOD, latches=Latches(GOOD.latches.kill, GOOD.latches.pause, True))),
-    ("kill_switch", R.KILL_SWITCH, ENTRY,
+    ("kill_switch", R.STATE_CORRUPT, ENTRY,
      changed(GOOD, latches=Latches(GOOD.latches.kill, GOOD.latches.pause, False, ("state:corrupt",)))),
     ("kill_switch", R.KILL_SWITCH, ENTRY, changed(GOOD, latches=None)),
     ("arming", R.ARM_NO_LIVE_FLAG, ENTRY, armed(live_flag=False)),
