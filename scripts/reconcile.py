@@ -36,9 +36,7 @@ def compare(run: Run) -> Outcome:
     for difference in found.differences:
         run.say(f"DIFF {difference.venue} {difference.name} {difference.subject}: {difference.detail}")
     if found.score >= run.settings.config.reconcile.drift_pause:
-        pause.latch_pause(
-            run.home, run.journal, (str(Reason.DRIFT_PAUSE),), DOOR, limits_hash=run.settings.config_hash
-        )
+        pause.latch_pause(run.home, run.journal, (str(Reason.DRIFT_PAUSE),), DOOR, limits_hash=run.settings.config_hash)
     _write_state(run, found)
     run.journal.publish()
     return _verdict(found)

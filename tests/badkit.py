@@ -72,6 +72,9 @@ CHANGES = {  # short waits and a small reserve: what is tested is what happens, 
     "read_timeout_s = 5": "read_timeout_s = 1",
     "total_timeout_s = 15": "total_timeout_s = 3",
     "reserve_bytes = 8_388_608": "reserve_bytes = 262_144",
+    "after_close_min = 30": "after_close_min = 0",  # the market may stop the held position out while a case heals
+    "after_losing_close_min = 60": "after_losing_close_min = 0",
+    "after_stop_out_h = 24": "after_stop_out_h = 0",
     "[schedule.policy_engine]\nenabled = true": "[schedule.policy_engine]\nenabled = false",  # not played each minute
     "[schedule.binance_client]\nenabled = true": "[schedule.binance_client]\nenabled = false",
 } | daykit.NO_STRATEGIES

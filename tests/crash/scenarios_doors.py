@@ -38,7 +38,7 @@ def run(child: Child) -> None:
 
 
 def recover(child: Child) -> None:
-    """The next ticks, now and later. The router's may warn but not fail, and leave no sellable position without a stop."""
+    """The next ticks, now and later. The router may warn, not fail, and leaves no sellable position without a stop."""
     for wait_ms in SETTLE_MS:
         turn(int(os.environ[START]) + wait_ms)
         for door in ("router", "reconcile", "heartbeat"):

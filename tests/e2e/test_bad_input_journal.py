@@ -50,52 +50,75 @@ def lines_swapped(raw: bytes) -> bytes:
 
 
 DICE = random.Random(SEED)
-DAMAGED: dict[str, Callable[[bytes], bytes | None]] = {
-    "missing": lambda raw: None,
-    "empty": lambda raw: b"",
-    **{f"cut-{place:.3f}": cut_at(place) for place in sorted(DICE.random() for _ in range(4))},
-    **{f"flipped-{place:.3f}": flip_at(place) for place in sorted(DICE.random() for _ in range(4))},
-    "line-gone": line_gone,
-    "lines-swapped": lines_swapped,
+How = Callable[[bytes], bytes | None]
+LATE: dict[str, How] = {  # the session's position is in what is left: reconcile re-books the rest
+    **{f"cut-{place:.3f}": cut_at(place) for place in sorted(DICE.uniform(0.6, 1) for _ in range(3))},
     "doubled": lambda raw: raw + raw,
     "old-line-again": lambda raw: raw + raw.splitlines(keepends=True)[-1],
+}
+WHOLE: dict[str, How] = {  # the books are lost with it: on paper they are given up
+    "missing": lambda raw: None,
+    "empty": lambda raw: b"",
+    **{f"cut-{place:.3f}": cut_at(place) for place in sorted(DICE.uniform(0, 0.2) for _ in range(2))},
+    "line-gone": line_gone,
     "binary": lambda raw: bytes(range(256)) * 8,
     "a-list": lambda raw: b"[1]\n[2]\n",
     "blank-lines": lambda raw: raw.replace(b"\n", b"\n\n"),
     "windows-lines": lambda raw: raw.replace(b"\n", b"\r\n"),
 }
+OLD: dict[str, How] = {  # lines a tick no longer reads, the length kept: verify finds it
+    **{f"flipped-{place:.3f}": flip_at(place) for place in sorted(DICE.uniform(0, 0.95) for _ in range(4))},
+    "lines-swapped": lines_swapped,
+}
 
 
-@pytest.mark.parametrize("how", DAMAGED)
-def test_damage_stops_every_order_and_reseal_is_the_way_back(rig: Rig, how: str) -> None:
+@pytest.mark.parametrize("how", LATE | WHOLE)
+def test_damage_stops_every_order_until_it_is_resealed(rig: Rig, how: str) -> None:
     before = rig.entries()
-    badkit.spoil(rig.journal, DAMAGED[how])
+    badkit.spoil(rig.journal, (LATE | WHOLE)[how])
     spoilt = rig.journal.read_bytes() if rig.journal.exists() else None
     rig.minute()
     for door, *arguments in JOBS:
         said = rig.door(door, *arguments, "--json")
         badkit.assert_clear(said, {1, 2})
-        assert "audit" in said.out, "the journal, or the code of its damage, is named"
+        assert "audit.jsonl" in said.out, said
     badkit.assert_clear(rig.door("audit", "verify"), {2}, "damaged")
-    assert (rig.journal.read_bytes() if rig.journal.exists() else None) == spoilt, "nobody repairs it silently"
     badkit.assert_clear(rig.door(*badkit.STOP), {0}, "ENGAGED")
+    assert (rig.journal.read_bytes() if rig.journal.exists() else None) == spoilt, "nobody repairs it silently"
     badkit.assert_sound(rig, verify={2})
+    badkit.assert_clear(rig.door("audit", "reseal", *badkit.ACKNOWLEDGED), {0}, "AUDIT RESEAL — OK")
+    badkit.assert_clear(rig.door("audit", "verify"), {0})
+    assert list((rig.home / "archive").iterdir()), "what was damaged is kept"
+    if how in WHOLE:
+        badkit.assert_clear(rig.door("mode", "switch", "PAPER", "--discard", "--reason", "lost"), {0})
+        before = 0
     _comes_back(rig, before)
 
 
 def _comes_back(rig: Rig, before: int) -> None:
-    """reseal, a clean reconcile, release and resume: then the waiting entry goes out."""
-    badkit.assert_clear(rig.door("audit", "reseal", *badkit.ACKNOWLEDGED), {0}, "AUDIT RESEAL — OK")
-    badkit.assert_clear(rig.door("audit", "verify"), {0})
-    assert rig.tick()["router"].code == 1, "resealed: PAUSE, and every symbol unknown until reconciled"
+    """A reconcile, release and resume (where something is latched): then the waiting entry goes out."""
+    rig.tick()
     rig.tick()
     badkit.assert_clear(rig.door("kill_switch", "release", *badkit.ACKNOWLEDGED), {0})
     badkit.assert_clear(rig.door("resume", *badkit.ACKNOWLEDGED), {0})
     for _ in range(3):
-        rig.tick()
+        told = rig.tick()
     sent = {event["symbol"] for event in rig.events("INTENT_CREATED") if event["data"]["kind"] == "ENTRY"}
-    assert badkit.WANTED in sent, "it trades again"
+    assert badkit.WANTED in sent, told
     badkit.assert_sound(rig)
+
+
+@pytest.mark.parametrize("how", OLD)
+def test_damage_behind_the_head_is_found_by_verify_and_by_every_refold(rig: Rig, how: str) -> None:
+    badkit.spoil(rig.journal, OLD[how])
+    badkit.assert_clear(rig.door("audit", "verify"), {2}, "damaged")
+    badkit.assert_clear(rig.door("audit", "rebuild", "--json"), {2}, "audit.jsonl", "reseal")
+    for name in HINTS:
+        rig.state(name).unlink()
+    for door, *arguments in JOBS:
+        badkit.assert_clear(rig.door(door, *arguments), {1, 2})
+    badkit.assert_clear(rig.door("router"), {2}, "audit.jsonl", "reseal")
+    assert rig.door("audit", "verify").code == 2
 
 
 TORN: dict[str, Callable[[bytes], bytes]] = {
@@ -149,14 +172,7 @@ def test_a_folder_in_its_place(rig: Rig) -> None:
     rig.journal.rmdir()
     aside.rename(rig.journal)
     assert rig.entries() == before
-    rig.tick()
-    rig.tick()
-    badkit.assert_clear(rig.door("kill_switch", "release", *badkit.ACKNOWLEDGED), {0})
-    badkit.assert_clear(rig.door("resume", *badkit.ACKNOWLEDGED), {0})
-    rig.tick()
-    rig.tick()
-    assert rig.entries() == before + 1
-    badkit.assert_sound(rig)
+    _comes_back(rig, before)
 
 
 @pytest.fixture

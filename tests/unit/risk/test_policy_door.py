@@ -144,9 +144,7 @@ def test_tick_with_corrupt_breakers_goes_on_and_warns(exchange: SimHandle, home:
     assert verdicts["breaker"]["code"] == "breaker:corrupt"
 
 
-def test_check_with_a_damaged_journal_still_shows_every_gate(
-    exchange: SimHandle, home: Path, tmp_path: Path
-) -> None:
+def test_check_with_a_damaged_journal_still_shows_every_gate(exchange: SimHandle, home: Path, tmp_path: Path) -> None:
     """Two durable groups, the first of them edited: nothing enters, nothing leaves, and the door says why."""
     journal = Journal(Home(home).ensure(), Context(run_id="", cycle_id="", script="t", mode="PAPER", instance="i"))
     for text in ("one", "two"):
