@@ -54,7 +54,7 @@ class MexcClient:
         method = method.upper()
         purpose = table.purpose_of(ROW, method, path)
         if purpose is Purpose.ENTRY and not self.caller.guard.transport.is_loopback:
-            raise BadInput("orders are journalled before they leave", f"{method} {path}", "use router.py or orders.py")
+            raise BadInput("orders are journalled before they leave", f"{method} {path}", "use router.py")
         return self.caller.call(
             method, path, params, purpose=purpose, parse=lambda answer: answer.value, signed=signed, timeout_s=timeout
         )

@@ -72,6 +72,8 @@ CHANGES = {  # short waits and a small reserve: what is tested is what happens, 
     "read_timeout_s = 5": "read_timeout_s = 1",
     "total_timeout_s = 15": "total_timeout_s = 3",
     "reserve_bytes = 8_388_608": "reserve_bytes = 262_144",
+    "disk_degrade_bytes = 1_073_741_824": "disk_degrade_bytes = 524_288",  # test_bad_input_disk fills a few megabytes
+    "disk_pause_bytes = 536_870_912": "disk_pause_bytes = 393_216",
     "after_close_min = 30": "after_close_min = 0",  # the market may stop the held position out while a case heals
     "after_losing_close_min = 60": "after_losing_close_min = 0",
     "after_stop_out_h = 24": "after_stop_out_h = 0",

@@ -102,7 +102,7 @@ class Cycle:
     def outcome(self) -> Outcome:
         """The cycle's verdict: 1 when anything wanted was blocked or an item failed."""
         fold = self.desk.fold()
-        held = len(fold.positions.positions)
+        held = sum(1 for position in fold.positions.positions.values() if position.quantity > ZERO)
         parts = [f"decisions {len(self.decisions)}", f"orders {self.desk.orders_sent}", f"positions {held}"]
         parts += [f"blocked {shown(code)} x{count}" for code, count in sorted(self.blocked.items())]
         parts += self.failures[:3]

@@ -101,5 +101,5 @@ def _genesis(last: Line) -> NewEvent:
 
 
 def _way_out(current: str) -> str:
-    plain = "cancel, reconcile and flatten first (orders.py)"
+    plain = "let it settle (router.py, reconcile.py) or close it first"
     return f"{plain}, or give the PAPER books up with --discard" if current == "PAPER" else plain

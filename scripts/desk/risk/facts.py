@@ -88,11 +88,13 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the journal can take the next group. `reserve` is whether its disk reserve still stands."""
+    """Whether the journal can take the next group. `reserve` is whether its disk reserve still stands, `roomy` whether
+    the group fits beside it."""
 
     writable: bool
     damaged: bool
     reserve: bool
+    roomy: bool = True
     problem: str = ""
 
 

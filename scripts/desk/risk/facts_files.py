@@ -53,9 +53,10 @@ def journal_health(home: Home, fold: Fold | None, problem: str = "") -> JournalH
     reserve = files.has_reserve(home)
     path = home.journal if home.journal.exists() else home.logs
     may_write = os.access(path, os.W_OK)
-    writable = may_write and (reserve or _free_bytes(home) >= SPACE_MIN_BYTES)
+    roomy = _free_bytes(home) >= SPACE_MIN_BYTES
+    writable = may_write and (reserve or roomy)
     why = problem or ("" if writable else "no permission" if not may_write else "no space, reserve used up")
-    return JournalHealth(writable=writable, damaged=fold is None, reserve=reserve, problem=why)
+    return JournalHealth(writable=writable, damaged=fold is None, reserve=reserve, roomy=roomy, problem=why)
 
 
 def arming(settings: Settings, *, live: bool, dry_run: bool) -> Arming:

@@ -4,6 +4,7 @@ What the journal and the latches said at that moment, for the investigation afte
 by journal, capital, latches. No secret is in it (P9).
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -101,6 +102,8 @@ def write(home: Home, found: dict[str, Any], environment: Mapping[str, str]) -> 
             os.close(handle)
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # nothing half-written stays on a full disk
+            temporary.unlink(missing_ok=True)
         hint = "free disk space or check the folder's permissions"
         raise StateError(f"cannot be written ({error.strerror})", str(path), hint) from None
     return path

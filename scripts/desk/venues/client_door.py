@@ -59,6 +59,10 @@ def log_of(run_log: RunLog, venue: str, show: Callable[[str], None]) -> Callable
 
 def _body(run: Run, venue: str, make_client: MakeClient, args: argparse.Namespace) -> Outcome:
     log = log_of(run.log, venue, lambda line: None if run.as_json else print(line))
+    run.counts["command"] = args.command
+    if args.command == "refresh" and venue not in run.settings.venues:  # its address need not even be known
+        text = f"{run.door.upper()} refresh — NOT_ENABLED ({venue} is not in VENUES)"
+        return Outcome(exit_codes.OK, text, {"enabled": False})
     hook = lambda note: breaker.journal_change(run.journal, note, log)  # noqa: E731 - one hook, in place
     client = make_client(run.settings, script=run.door, log=log, on_change=hook)
     client.caller.guard.deadline_s = run.deadline_s
@@ -72,7 +76,6 @@ def _body(run: Run, venue: str, make_client: MakeClient, args: argparse.Namespac
         run.warn("WARN", line)
     if "table" in document and not run.as_json:
         print(commands.render(document["table"]))
-    run.counts["command"] = args.command
     return Outcome(code, f"{run.door.upper()} {args.command} — {verdict}", document)
 
 

@@ -33,8 +33,6 @@ class Client(VenueClient, Protocol):
 def refresh(client: Client, settings: Settings, on_filters: OnFilters) -> Answer:
     """Clock, filters and prices of the universe, as observations."""
     venue = client.venue
-    if venue not in settings.venues:
-        return exit_codes.OK, f"NOT_ENABLED ({venue} is not in VENUES)", {"enabled": False}
     steps: dict[str, Callable[[], str]] = {
         "clock": lambda: f"{client.caller.clock.resync().offset_ms:+d} ms",
         "filters": lambda: _refresh_filters(client, settings, on_filters),

@@ -28,7 +28,7 @@ def positions(facts: HealthFacts) -> CheckResult:
     """Every position has a mark and a stop; one older than 72 h is flagged."""
     if facts.fold is None:
         return _blind("positions", facts)
-    held = facts.fold.positions.positions
+    held = {name: p for name, p in facts.fold.positions.positions.items() if p.quantity > ZERO}  # else an entry stands
     causes = [c for name, position in sorted(held.items()) for c in _position(facts, facts.fold, name, position)]
     dust = len(facts.fold.positions.dust)
     shown = f"{len(held)} open" + (f", {dust} dust" if dust else "")

@@ -61,7 +61,7 @@ def arming(proposal: Proposal, facts: Facts) -> Verdict:
 
 
 def audit_writable(proposal: Proposal, facts: Facts) -> Verdict:
-    """The journal takes the next group. An entry also needs the disk reserve whole: it is kept for exits."""
+    """The journal takes the next group. An entry also needs the disk reserve, and room beside it: it is for exits."""
     journal = facts.journal
     if journal is None:
         return deny("audit_writable", Reason.AUDIT_UNWRITABLE, "not known")
@@ -71,6 +71,8 @@ def audit_writable(proposal: Proposal, facts: Facts) -> Verdict:
         return deny("audit_writable", Reason.AUDIT_UNWRITABLE, journal.problem)
     if not journal.reserve and not is_exit(proposal):
         return deny("audit_writable", Reason.AUDIT_RESERVE, "the disk reserve is not there")
+    if not journal.roomy and not is_exit(proposal):
+        return deny("audit_writable", Reason.AUDIT_RESERVE, "no space is left but the reserve, which is for exits")
     return allow("audit_writable")
 
 
