@@ -13,8 +13,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -317,3 +320,36 @@ def _arguments(name: str, arguments: tuple[str, ...]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def lying(rig: Rig, path: str, lie: Callable[[bytes], bytes]) -> Iterator[str]:
+    """A server before the simulator that answers truly but for one path; gives its address."""
+    assert rig.sim is not None
+    truth = rig.sim.rest_url
+
+    class Liar(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            headers = {name: value for name, value in self.headers.items() if name.lower().startswith("x-")}
+            with urllib.request.urlopen(urllib.request.Request(truth + self.path, headers=headers), timeout=10) as told:
+                raw = told.read()
+            body = lie(raw) if self.path.startswith(path) else raw
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
