@@ -21,6 +21,7 @@ from desk.journal import files, reseal, search, verify
 from desk.journal.chain import Line, NewEvent
 from desk.journal.events import Event
 from desk.risk.pause import latch_pause
+from desk.runtime import operator_args
 from desk.runtime.lease import order_lease
 from desk.runtime.tick import Outcome, Run, run_door
 
@@ -132,7 +133,7 @@ def _text(line: Line) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="audit.py", description="The journal: check, repair, read.")
+    parser = operator_args.OneLineParser(prog="audit.py", description="The journal: check, repair, read.")
     subs = parser.add_subparsers(dest="command", required=True)
     subs.add_parser("verify", help="check the whole chain").add_argument(
         "--anchor",
@@ -143,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     subs.add_parser("rebuild", help="write the projections anew from the journal")
     sub = subs.add_parser("reseal", help="go on after damage; leaves PAUSE")
-    sub.add_argument("--reason", required=True)
+    sub.add_argument("--reason", required=True, type=operator_args.reason)
     sub.add_argument("--ack", default="", metavar=ACK)
     sub = subs.add_parser("tail", help="the newest lines")
     sub.add_argument("-n", "--lines", type=_count, default=TAIL_LINES)

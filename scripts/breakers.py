@@ -21,6 +21,7 @@ from desk.journal.journal import stamp
 from desk.risk import breaker
 from desk.risk.breaker import Breakers, View
 from desk.risk.breaker_rules import Entry, State
+from desk.runtime import operator_args
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.venues import commands
 
@@ -99,12 +100,12 @@ COMMANDS: Final[dict[str, Any]] = {"status": status, "reset": reset}
 
 def main(argv: list[str]) -> int:
     """Run one command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="breakers.py", description="Circuit breakers: show and reset.")
+    parser = operator_args.OneLineParser(prog="breakers.py", description="Circuit breakers: show and reset.")
     subs = parser.add_subparsers(dest="command", required=True)
     one = subs.add_parser("status", help="every breaker")
     two = subs.add_parser("reset", help="close a breaker at once")
     two.add_argument("component", metavar="COMPONENT|all")
-    two.add_argument("--reason", required=True, help="why; it is journalled")
+    two.add_argument("--reason", required=True, type=operator_args.reason, help="why; it is journalled")
     for sub in (one, two):
         sub.add_argument("--json", action="store_true", help="one JSON document")
     args = parser.parse_args(argv)

@@ -10,7 +10,6 @@ from desk.runtime import bootstrap
 
 bootstrap.ensure_packages()
 
-import argparse
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -26,6 +25,7 @@ from desk.health.facts import ClockLook, HealthFacts, ModeLook
 from desk.health.result import Cause, CheckResult, Status, worsened
 from desk.risk import system_mode
 from desk.risk.system_mode import ModeState
+from desk.runtime import operator_args
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.venues import table
 from desk.venues.protocol import TimeProbe
@@ -178,7 +178,7 @@ def _line(run: Run, level: str, text: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Parse and run one heartbeat; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="heartbeat.py", description="Every health check, one line each.")
+    parser = operator_args.OneLineParser(prog="heartbeat.py", description="Every health check, one line each.")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args(argv)
     return run_door(DOOR, beat, as_json=options.json, any_mode=True)

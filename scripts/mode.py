@@ -15,6 +15,7 @@ from typing import Final
 from desk.base import exit_codes, ids
 from desk.journal import switch
 from desk.journal.journal import stamp
+from desk.runtime import operator_args
 from desk.runtime.lease import order_lease
 from desk.runtime.tick import Outcome, Run, run_door
 
@@ -51,12 +52,12 @@ def switch_mode(run: Run, args: argparse.Namespace) -> Outcome:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mode.py", description="Show or change the folder's mode.")
+    parser = operator_args.OneLineParser(prog="mode.py", description="Show or change the folder's mode.")
     subs = parser.add_subparsers(dest="command", required=True)
     subs.add_parser("show", help="stamp and SYSTEM_MODE")
     sub = subs.add_parser("switch", help="archive this set, start the other")
     sub.add_argument("mode", choices=switch.MODES)
-    sub.add_argument("--reason", required=True)
+    sub.add_argument("--reason", required=True, type=operator_args.reason)
     sub.add_argument("--discard", action="store_true", help="give up what is open; PAPER books only")
     for sub in subs.choices.values():
         sub.add_argument("--json", action="store_true", help="one JSON document")

@@ -8,7 +8,6 @@ from desk.runtime import bootstrap
 
 bootstrap.ensure_packages()
 
-import argparse
 import sys
 from collections.abc import Callable
 from operator import attrgetter
@@ -27,6 +26,7 @@ from desk.risk.decision import Decision, Kind, Proposal, Verdict
 from desk.risk.facts import Facts
 from desk.risk.gates import books, edge, locks, money, pace, prices, symbol, venue
 from desk.risk.verdicts import Evaluation, Gate
+from desk.runtime import operator_args
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
 
@@ -253,8 +253,8 @@ def _word(found: Evaluation) -> str:
     return "ALLOW" if found.allowed else f"DENY {found.gate} {shown(found.code)}: {found.detail}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="policy_engine.py", description="Every gate, in order.")
+def _parser() -> operator_args.OneLineParser:
+    parser = operator_args.OneLineParser(prog="policy_engine.py", description="Every gate, in order.")
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("tick", help="breaker time step; preview of all gates into state/policy.json")
     two = commands.add_parser("check", help="every gate's verdict on a packet: exit 0 allow, 1 deny, 2 bad input")

@@ -20,6 +20,7 @@ from desk.execution.accounts import Accounts
 from desk.execution.desk import Desk
 from desk.execution.trouble import latched
 from desk.risk import pause
+from desk.runtime import operator_args
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
 
@@ -59,11 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         return run_door(DOOR, compare, as_json=options.json)
     how, intent_id = options.repair
     if how not in REPAIRS:
-        print(f"reconcile.py: --repair {how}: unknown; use {' or '.join(REPAIRS)}", file=sys.stderr)
-        return exit_codes.FAIL
+        operator_args.refuse("reconcile.py", f"--repair {how}: unknown; use {' or '.join(REPAIRS)}")
     if not options.reason:
-        print("reconcile.py: --repair needs --reason TEXT", file=sys.stderr)
-        return exit_codes.FAIL
+        operator_args.refuse("reconcile.py", "--repair needs --reason TEXT")
     return run_door(DOOR, lambda run: mend(run, how, intent_id, options.reason, options.ack), as_json=options.json)
 
 
@@ -107,11 +106,11 @@ def _verdict(found: reconcile.Result) -> Outcome:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reconcile.py", description="Compare journal, exchange and balances.")
+    parser = operator_args.OneLineParser(prog="reconcile.py", description="Compare journal, exchange and balances.")
     parser.add_argument(
         "--repair", nargs=2, metavar=("adopt|disown", "INTENT_ID"), help="settle one quarantined intent"
     )
-    parser.add_argument("--reason", default="", help="why, for the journal")
+    parser.add_argument("--reason", type=operator_args.reason, help="why, for the journal")
     parser.add_argument("--ack", default="", help="I_UNDERSTAND; without it --repair is a dry run")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser

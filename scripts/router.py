@@ -20,6 +20,7 @@ from desk.base.reasons import Reason
 from desk.execution import cycle
 from desk.execution.cycle import Cycle
 from desk.execution.trouble import latched
+from desk.runtime import operator_args
 from desk.runtime.lease import order_lease
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
@@ -80,8 +81,8 @@ def _was_stale() -> bool:
     return bool(STALE_CODES & set(record.get("blockedBy", [])))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="router.py", description="One trading cycle.")
+def _parser() -> operator_args.OneLineParser:
+    parser = operator_args.OneLineParser(prog="router.py", description="One trading cycle.")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--once", action="store_true", help="one cycle (the default)")
     kind.add_argument("--loop", action="store_true", help="cycles until --max-cycles")

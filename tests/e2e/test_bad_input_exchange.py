@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[str, Fault] = {
-    "slow": Fault("latency_ms", DEPTH, 1500, "timeout", counts=True),
+    "slow": Fault("latency_ms", DEPTH, 1500, "deadline", counts=True),
     "bad-json": Fault("bad_json", DEPTH, None, "execution_unknown", counts=True),
     "html": Fault("html_502", DEPTH, None, "http 502", counts=True),
     "error-500": Fault("http_status", DEPTH, 500, "http 500", counts=True),
@@ -56,9 +56,7 @@ FAULTS: dict[str, Fault] = {
     "crossed": Fault("crossed_book"),
     "empty": Fault("empty_book"),
     "halted": Fault("symbol_halted", code="symbol:"),
-    "klines-bad": Fault("bad_json", KLINES, None, "execution_unknown", counts=True, code="market:volatility_unknown"),
-    "clock-an-hour-ahead": Fault("clock_skew_ms", arg=3_600_000, code=""),
-    "clock-an-hour-behind": Fault("clock_skew_ms", arg=-3_600_000, code=""),
+    "klines-bad": Fault("bad_json", KLINES, None, "execution_unknown", counts=True, code="breaker:open"),
     "filters": Fault("filter_change", arg={"NOTIONAL": {"minNotional": "100000"}}, code="order:"),
 }
 
@@ -101,13 +99,31 @@ def _assert_logged(rig: Rig, fault: Fault) -> None:
 
 
 def _heals(rig: Rig, before: int) -> None:
-    """By the next ticks alone, the breaker's cool-down included."""
+    """By the next jobs alone, the breaker's cool-down included."""
     for _ in range(MINUTES_TO_HEAL):
         told = rig.tick()
+        rig.door("binance_client", "refresh")
         if rig.entries() > before:
             break
     assert rig.entries() == before + 1, told
     told = rig.tick()
+    badkit.assert_sound(rig)
+
+
+@pytest.mark.parametrize("skew_ms", [3_600_000, -3_600_000])
+def test_a_clock_an_hour_away_is_a_warning_on_paper_and_no_entry_in_live(rig: Rig, skew_ms: int) -> None:
+    assert rig.sim is not None
+    rig.state("clock.json").unlink()
+    rig.minute()
+    rig.sim.fault("clock_skew_ms", count=None, arg=skew_ms)
+    badkit.assert_clear(rig.door("router"), {0, 1})
+    said = rig.door("heartbeat")
+    badkit.assert_clear(said, {1})
+    assert "ntp_sync: WARNING" in said.text
+    badkit.assert_clear(rig.door("binance_client", "time"), {1}, "WARNING")
+    live = rig.door("heartbeat", SYSTEM_MODE="LIVE")
+    badkit.assert_clear(live, {2})
+    assert "ntp_sync: CRITICAL" in live.text
     badkit.assert_sound(rig)
 
 
@@ -250,7 +266,12 @@ def test_a_lie_of_the_exchange_stops_entries_and_is_said(
         said = rig.door("router", BINANCE_REST_URL=url)
         badkit.assert_clear(said, {1, 2})
         assert rig.entries() == before, said
-        for door, *arguments in (("heartbeat",), ("reconcile",), ("policy_engine", "tick"), ("binance_client", "refresh")):
+        for door, *arguments in (
+            ("heartbeat",),
+            ("reconcile",),
+            ("policy_engine", "tick"),
+            ("binance_client", "refresh"),
+        ):
             badkit.assert_clear(rig.door(door, *arguments, "--json", BINANCE_REST_URL=url), {0, 1, 2})
     badkit.assert_sound(rig)
     _heals(rig, before)
@@ -258,7 +279,9 @@ def test_a_lie_of_the_exchange_stops_entries_and_is_said(
 
 def test_a_body_without_end_is_cut_off(rig: Rig) -> None:
     text = (rig.home / "config" / "sanad.toml").read_text()
-    (rig.home / "config" / "sanad.toml").write_text(text.replace("body_bytes_max = 20_000_000", "body_bytes_max = 50_000"))
+    (rig.home / "config" / "sanad.toml").write_text(
+        text.replace("body_bytes_max = 20_000_000", "body_bytes_max = 50_000")
+    )
     with badkit.lying(rig, DEPTH, constant(b" " * 200_000)) as url:
         said = rig.door("binance_client", "book", BINANCE_REST_URL=url)
     badkit.assert_clear(said, {2}, "body too large")

@@ -46,24 +46,29 @@ class Accounts:
             self._broker = PaperBroker(self.run.home, self.run.settings, self._rules, self._book)
         return self._broker
 
-    def open(self) -> None:
+    def open(self) -> tuple[str, ...]:
         """Paper books exist before the first order or balance; new ones only beside a journal without opening balances.
+
+        Returns:
+            The venues whose account can be used. A new one whose rules could not be read waits for the next tick.
 
         Raises:
             StateError: the paper books are missing, corrupt, or not ours to create; the line names the way out.
         """
         if self.run.settings.mode is not Mode.PAPER:
-            return
+            return self.run.settings.venues
         opening = self.run.journal.read_fold().portfolio.opening
-        for venue in self.run.settings.venues:
+        usable = tuple(v for v in self.run.settings.venues if v in opening or self.facts is None or self._has_rules(v))
+        for venue in usable:
             self.broker().open(may_create=venue not in opening, venues=(venue,))
+        return usable
 
-    def feed(self, desk: Desk) -> None:
+    def feed(self, desk: Desk, venues: tuple[str, ...]) -> None:
         """Paper orders that rest meet this tick's books."""
         if self.run.settings.mode is Mode.LIVE or desk.facts is None:
             return
         for _, found in sorted(desk.facts.symbols.items()):
-            if found.book is not None and found.best_bid is not None:
+            if found.venue in venues and found.book is not None and found.best_bid is not None:
                 self.broker().on_book(found.book, self.run.tick_ms)
 
     def known_offsets(self, desk: Desk) -> None:
@@ -71,6 +76,10 @@ class Accounts:
         for venue in self.run.settings.venues:
             found = clock_sync.stored(self.run.home, venue)
             desk.offset_ms[venue] = found.offset_ms if found is not None else 0
+
+    def _has_rules(self, venue: str) -> bool:
+        symbols = self.facts.symbols.values() if self.facts is not None else ()
+        return any(found.venue == venue and found.rules is not None for found in symbols)
 
     def _rules(self, venue: str, symbol: str) -> SymbolRules | None:
         """From this cycle's facts; a door without facts asks the exchange once."""

@@ -131,15 +131,15 @@ def snapshot(state: Cycle) -> None:
         state.run, state.venues.market_of, state.desk.fold(), live=state.live, dry_run=state.dry_run
     )
     state.desk.facts = state.venues.facts = found
-    state.venues.open()
-    for venue in state.run.settings.venues:
+    usable = state.venues.open()
+    for venue in usable:
         seen = found.venue(venue)
         if seen is not None and seen.clock is not None:
             state.desk.offset_ms[venue] = seen.clock.offset_ms
         books.open_books(state.desk, venue)
     _say_blind(state, found)
     probe.probe_half_open(state.desk, found, state.venues)
-    state.venues.feed(state.desk)
+    state.venues.feed(state.desk, usable)
     books.mark(state.desk, _equities(state))
 
 

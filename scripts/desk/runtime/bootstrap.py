@@ -5,6 +5,7 @@ used: its site-packages when its Python is ours, else (for a script) its interpr
 """
 
 import importlib.util
+import io
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ def ensure_packages(checkout: Path = CHECKOUT) -> None:
     Raises:
         SystemExit: they are nowhere.
     """
+    if _is_script(checkout):
+        _speak_utf8()
     if not missing():
         return
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -39,6 +42,13 @@ def ensure_packages(checkout: Path = CHECKOUT) -> None:
     how = f"run `make setup` in {checkout}, or `. {checkout}/.venv/bin/activate`"
     sys.stderr.write(f"packages missing ({names}): {how}\n")
     raise SystemExit(FAIL)
+
+
+def _speak_utf8() -> None:
+    """A door's lines are greps' food: the same bytes in every locale, and a name that is no text never stops one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def missing() -> list[str]:

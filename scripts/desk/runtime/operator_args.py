@@ -5,6 +5,7 @@ import getpass
 import json
 import re
 import sys
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from desk.base import exit_codes
@@ -16,7 +17,14 @@ TEXT_CHARS_MAX: Final = 500
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line, exit 2; under --json one document on stdout."""
+    """A parser whose errors are one line, exit 2; under --json one document on stdout. Bytes no text has become `?`."""
+
+    def parse_args(  # type: ignore[override]  # the overloads of argparse say the same
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As argparse; what could be neither printed nor journalled is replaced first."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_args([word.encode("utf-8", "replace").decode() for word in given], namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end.

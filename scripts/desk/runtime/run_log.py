@@ -7,6 +7,7 @@ a door: the journal is the record, the log is a convenience.
 
 import contextlib
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,14 @@ from desk.base.paths import Home
 
 LOUD: Final = frozenset({"WARN", "WARNING", "CRIT", "CRITICAL", "ERROR"})
 LINE_CHARS_MAX: Final = 4000
+
+
+def tell(text: str) -> None:
+    """One line on standard output. A reader that went away (`| head`) is no failure: the log has every line."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be told, now or at exit
 
 
 @dataclass
@@ -45,7 +54,7 @@ class RunLog:
 
     def _append(self, name: str, level: str, text: str) -> None:
         flat = " ".join(text.split())[:LINE_CHARS_MAX]
-        raw = f"{clock.iso(clock.now_ms())} {level} {flat}\n".encode()
+        raw = f"{clock.iso(clock.now_ms())} {level} {flat}\n".encode("utf-8", "backslashreplace")
         path = self.home.logs / name
         try:
             self._rotate(path)

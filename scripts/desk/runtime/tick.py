@@ -23,7 +23,7 @@ from desk.journal import check
 from desk.journal.chain import Context, NewEvent
 from desk.journal.events import Event
 from desk.journal.journal import Journal
-from desk.runtime.run_log import RunLog
+from desk.runtime.run_log import RunLog, tell
 from desk.state import store
 
 TRACEBACK_LINES_MAX = 40
@@ -65,13 +65,13 @@ class Run:
         """A line for the operator and the log (the log only, under --json)."""
         self.log.info(text)
         if not self.as_json:
-            print(text)
+            tell(text)
 
     def warn(self, level: str, text: str) -> None:
         """A WARN or CRIT line: door log, trading.log, and the operator."""
         self.log.line(level, text)
         if not self.as_json:
-            print(f"{level} {text}")
+            tell(f"{level} {text}")
 
     def stage(self, name: str, *, is_bounded: bool = True) -> None:
         """Note a stage; it is written with the next group, so that a quiet tick costs one sync.
@@ -250,4 +250,4 @@ def _finish(run: Run | None, door: str, outcome: Outcome, as_json: bool) -> None
     elif run is None:
         print(outcome.verdict, file=sys.stderr)
     else:
-        print(outcome.verdict)
+        tell(outcome.verdict)

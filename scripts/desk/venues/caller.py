@@ -122,7 +122,7 @@ class Caller:
         try:
             return attempt()
         except VenueError as error:
-            if error.class_ is not Klass.RESYNC_CLOCK:
+            if error.class_ is not Klass.RESYNC_CLOCK or purpose is Purpose.MEASURE:
                 raise
             self.clock.resync()
             if PURPOSES[purpose].is_order or "timestamp" in fixed:

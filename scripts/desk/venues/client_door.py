@@ -15,6 +15,7 @@ from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.journal import Journal, stamp
 from desk.risk import breaker
+from desk.runtime import operator_args
 from desk.runtime.run_log import RunLog
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.venues import commands, table
@@ -98,7 +99,7 @@ def _explain(venue: str, args: argparse.Namespace) -> int:
 
 
 def _parser(door: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{door}.py", description=f"{door}: observations and single looks.")
+    parser = operator_args.OneLineParser(prog=f"{door}.py", description=f"{door}: observations and single looks.")
     subs = parser.add_subparsers(dest="command", required=True)
     for name, (text, _) in COMMANDS.items():
         sub = subs.add_parser(name, help=text, description=text)

@@ -142,11 +142,19 @@ def _bar(row: Any) -> Bar:
     open_ms = row[0]
     if not isinstance(open_ms, int) or isinstance(open_ms, bool):
         raise ValueError("open time is no whole number")
-    return Bar(open_ms, *(money.parse(item, "candle") for item in row[1:6]))
+    found = Bar(open_ms, *(money.parse(item, "candle") for item in row[1:6]))
+    if not 0 < found.low <= min(found.open, found.close) <= max(found.open, found.close) <= found.high:
+        raise ValueError("prices of a candle that cannot be")  # one wrong close could look like a crash
+    if found.volume < 0:
+        raise ValueError("volume is negative")
+    return found
 
 
 def _levels(rows: Any) -> tuple[Level, ...]:
-    return tuple(Level(money.parse(row[0], "price"), money.parse(row[1], "quantity")) for row in rows)
+    found = tuple(Level(money.parse(row[0], "price"), money.parse(row[1], "quantity")) for row in rows)
+    if any(level.quantity < 0 for level in found):
+        raise ValueError("quantity is negative")
+    return found
 
 
 def _id(value: Any) -> str:

@@ -44,6 +44,7 @@ COUNT_FIELDS: Final = {
     "MAX_NUM_ORDERS": ("orders_max", "maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": ("algo_orders_max", "maxNumAlgoOrders"),
 }
+PRECISION: Final = 8  # decimals of an asset, where exchangeInfo does not say; none has more
 STRICTEST_IS_HIGHEST: Final = frozenset({"notional_min"})  # of NOTIONAL and MIN_NOTIONAL the higher one binds
 
 
@@ -74,10 +75,16 @@ def placed(value: Any, request: OrderRequest) -> OrderReport:
 
 
 def rules(row: Mapping[str, Any]) -> SymbolRules:
-    """One symbol of exchangeInfo. `permissionSets` is an AND of ORs; an account like ours has SPOT."""
+    """One symbol of exchangeInfo. `permissionSets` is an AND of ORs; an account like ours has SPOT.
+
+    A symbol without a lot or price step takes no entry; its exits go by the assets' precision.
+    """
     fields: dict[str, Any] = {}
     for item in row.get("filters", ()):
         _take_filter(item, fields)
+    has_grid = bool(fields.get("step")) and bool(fields.get("tick"))
+    fields["step"] = fields.get("step") or _grid(row, "baseAssetPrecision")
+    fields["tick"] = fields.get("tick") or _grid(row, "quoteAssetPrecision")
     trading = words(row, "status") == "TRADING"
     allowed = trading and _spot_allowed(row)
     return SymbolRules(
@@ -85,7 +92,7 @@ def rules(row: Mapping[str, Any]) -> SymbolRules:
         status=words(row, "status"), order_types=tuple(row.get("orderTypes", ())),
         oco_allowed=bool(row.get("ocoAllowed", False)), opo_allowed=bool(row.get("opoAllowed", False)),
         trailing_allowed=bool(row.get("allowTrailingStop", False)),
-        entries_allowed=allowed, exits_allowed=allowed, **fields,
+        entries_allowed=allowed and has_grid, exits_allowed=allowed, **fields,
     )  # fmt: skip
 
 
@@ -97,6 +104,11 @@ def _take_filter(item: Mapping[str, Any], fields: dict[str, Any]) -> None:
     if kind in COUNT_FIELDS:
         ours, theirs = COUNT_FIELDS[kind]
         fields[ours] = whole(item, theirs, default=0)
+
+
+def _grid(row: Mapping[str, Any], name: str) -> Decimal:
+    """The finest step of an asset's decimals."""
+    return Decimal(1).scaleb(-min(whole(row, name, default=PRECISION), PRECISION))
 
 
 def _spot_allowed(row: Mapping[str, Any]) -> bool:

@@ -69,8 +69,9 @@ class Guard:
         Args:
             where: method and path.
             build: makes the request anew for each attempt (fresh timestamp and signature).
-            parse: turns the accepted answer into what the caller wants; a KeyError, TypeError, IndexError or
-                ValueError of it means the body is not what the endpoint promises, and the outcome is unknown.
+            parse: turns the accepted answer into what the caller wants; a KeyError, TypeError, IndexError,
+                AttributeError or ValueError of it means the body is not what the endpoint promises, and the outcome
+                is unknown.
             timeout_s: read timeout, at most `read_timeout_max_s`.
             before_send: called with the connection up, before the first byte; raising `Aborted` or a WorldError there
                 means not sent.
@@ -131,7 +132,7 @@ class Guard:
             return finding, []
         try:
             return finding, [parse(Answer(value=finding.value, received_ms=answer.received_ms, took_ms=answer.took_ms))]
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             return outcome.bad_body(finding, f"{type(error).__name__} {error}"), []
 
     def _record(self, ticket: Ticket | None, finding: Finding) -> None:

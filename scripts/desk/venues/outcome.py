@@ -79,6 +79,7 @@ TRAITS: Final[Mapping[Klass, Traits]] = {
     Klass.MAINTENANCE_RETRY_CANCEL: Traits(False, True, "maintenance: send the cancel again later"),
 }
 UNKNOWN: Final = frozenset({Klass.EXECUTION_UNKNOWN, Klass.EXECUTION_UNKNOWN_OR_RETRY_READS})
+READ_HINT: Final = "a read: nothing was changed, the next run asks again"
 READS_RETRIED: Final = UNKNOWN | {Klass.NOT_SENT, Klass.RATE_LIMITED}
 
 
@@ -137,7 +138,8 @@ class VenueError(WorldError):
         self.order_may_exist = is_order and traits.order_may_exist
         self.retryable = traits.retryable or (is_read and finding.klass in READS_RETRIED)
         self.sent = _sent(finding.klass)
-        super().__init__(_what(finding), f"[{venue.upper()}] {where}", traits.what_to_do)
+        hint = READ_HINT if is_read and finding.klass in UNKNOWN else traits.what_to_do
+        super().__init__(_what(finding), f"[{venue.upper()}] {where}", hint)
 
     def __reduce__(self) -> tuple[Callable[..., Exception], tuple[str]]:
         return WorldError, (self.line(),)

@@ -35,7 +35,10 @@ def run(account: Home, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def call(door: str, *arguments: str) -> tuple[int, list[str]]:
         capsys.readouterr()
-        code = MAINS[door](list(arguments))
+        try:
+            code = MAINS[door](list(arguments))
+        except SystemExit as usage:  # a bad argument: one line on standard error
+            return int(usage.code or 0), capsys.readouterr().out.splitlines()
         out, err = capsys.readouterr()
         assert err == ""
         return code, out.splitlines()

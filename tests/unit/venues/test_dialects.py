@@ -55,7 +55,11 @@ def test_notional_and_min_notional_may_both_stand_the_higher_binds() -> None:
 
 def symbol(**fields: Any) -> dict[str, Any]:
     row = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}
-    return row | {"isSpotTradingAllowed": True, "permissionSets": [["SPOT"]], "filters": []} | fields
+    grid = [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+        {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+    ]
+    return row | {"isSpotTradingAllowed": True, "permissionSets": [["SPOT"]], "filters": grid} | fields
 
 
 @pytest.mark.parametrize(
