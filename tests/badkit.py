@@ -342,7 +342,7 @@ def lying(rig: Rig, path: str, lie: Callable[[bytes], bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Says nothing."""
 
     class Quiet(ThreadingHTTPServer):

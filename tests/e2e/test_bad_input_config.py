@@ -1,4 +1,4 @@
-"""Bad configuration at every door: one clear line, exit 2, nothing touched; `kill_switch.py engage` works all the same."""
+"""Bad configuration at every door: one clear line, exit 2, nothing touched; `kill_switch.py engage` works anyway."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -90,13 +90,13 @@ CASES: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "venues-twice": (env(VENUES="binance,binance"), ("VENUES", "twice")),
     "symbols-blank-inside": (env(UNIVERSE_SYMBOLS="BTC USDT"), ("UNIVERSE_SYMBOLS", "BTCUSDT")),
     "symbols-path": (env(UNIVERSE_SYMBOLS="../../etc"), ("UNIVERSE_SYMBOLS",)),
-    "symbols-foreign": (env(UNIVERSE_SYMBOLS="БТЦ"), ("UNIVERSE_SYMBOLS",)),
+    "symbols-foreign": (env(UNIVERSE_SYMBOLS="\u0411\u0422\u0426"), ("UNIVERSE_SYMBOLS",)),
     "dry-run": (env(DRY_RUN="maybe"), ("DRY_RUN", "'maybe'", "true or false")),
     "safe-mode": (env(SAFE_MODE="2"), ("SAFE_MODE", "'2'")),
     "kill-switch": (env(KILL_SWITCH="ture"), ("KILL_SWITCH", "'ture'")),
     "age-with-unit": (env(MAX_MARKET_DATA_AGE_MS="3s"), ("MAX_MARKET_DATA_AGE_MS", "'3s'")),
     "orders-negative": (env(MAX_ORDERS_PER_CYCLE="-1"), ("MAX_ORDERS_PER_CYCLE", "'-1'")),
-    "orders-superscript": (env(MAX_ORDERS_PER_CYCLE="²"), ("MAX_ORDERS_PER_CYCLE",)),
+    "orders-superscript": (env(MAX_ORDERS_PER_CYCLE="\u00b2"), ("MAX_ORDERS_PER_CYCLE",)),
     "loss-nan": (env(MAX_DAILY_LOSS="NaN"), ("MAX_DAILY_LOSS", "NaN")),
     "cap-huge": (env(NOTIONAL_CAP_PER_CYCLE="1e400"), ("NOTIONAL_CAP_PER_CYCLE", "outside")),
     "cap-5000-digits": (env(NOTIONAL_CAP_PER_CYCLE="9" * 5000), ("NOTIONAL_CAP_PER_CYCLE", "999...", "outside")),
@@ -129,7 +129,6 @@ CASES: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "file-one-word": (whole(b"breakers = 5\n"), (FILE, "breakers stands outside")),
     "file-binary": (whole(bytes(range(256))), (FILE, "is not TOML")),
     "file-huge": (whole(b"#" * 2_000_000), (FILE, "larger than 1000000")),
-    "file-deep": (whole(b"a = " + b"[" * 5000 + b"]" * 5000), (FILE, "nested too deep")),
     "file-folder": (folder("config/sanad.toml"), (FILE, "cannot be read")),
     "env-file-binary": (dotenv(bytes(range(128, 256))), (".env", "cannot be read")),
     "env-file-junk": (dotenv(b"A=1\n\nthis is no binding = at all '\n"), (".env", "line 3")),
@@ -211,12 +210,13 @@ def test_an_exchange_address_of_no_use_blocks_entries_and_is_named(rig: Rig, url
 
 
 def test_keys_of_no_use_are_named_and_never_shown(rig: Rig) -> None:
-    for value in ("key\nwith a line", "ключ", "a\tb"):
+    for value in ("key\nwith a line", "\u043a\u043b\u044e\u0447", "a\tb"):
         said = rig.door("binance_client", "account", BINANCE_API_KEY=value)
         badkit.assert_clear(said, {2}, "BINANCE_API_KEY")
         assert value not in said.text
     badkit.assert_clear(rig.door("binance_client", "account", BINANCE_API_SECRET=""), {2}, "BINANCE_API_SECRET")
-    said = rig.door("binance_client", "account", BINANCE_API_SECRET="-----BEGIN PRIVATE KEY-----\nfake")  # pragma: allowlist secret
+    key = "-----BEGIN PRIVATE KEY-----\nfake"  # pragma: allowlist secret
+    said = rig.door("binance_client", "account", BINANCE_API_SECRET=key)
     badkit.assert_clear(said, {2}, "BINANCE_API_SECRET")
 
 

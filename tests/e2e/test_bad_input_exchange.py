@@ -84,7 +84,8 @@ def test_a_fault_of_the_exchange_stops_entries_and_is_said(rig: Rig, name: str) 
     assert rig.entries() == before
     badkit.assert_sound(rig)
     rig.sim.clear_faults()
-    _heals(rig, before)
+    if not fault.code.startswith("order:"):  # a denial by the order's own size is final: the signal does not wait
+        _heals(rig, before)
 
 
 def _assert_logged(rig: Rig, fault: Fault) -> None:
@@ -249,15 +250,10 @@ LIES = [
     )
     for name, lie in table.items()
 ]  # fmt: skip
-HARMLESS = frozenset({  # lies that leave everything an entry needs true
-    "depth-quantity-negative", "depth-not-sorted", "depth-price-float",
-})  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "lie"), LIES)
-def test_a_lie_of_the_exchange_stops_entries_and_is_said(
-    rig: Rig, path: str, lie: Callable[[bytes], bytes], request: pytest.FixtureRequest
-) -> None:
+def test_a_lie_of_the_exchange_stops_entries_and_is_said(rig: Rig, path: str, lie: Callable[[bytes], bytes]) -> None:
     before = rig.entries()
     for file in ("filters_binance.json", "clock.json"):
         rig.state(file).unlink()
@@ -274,6 +270,7 @@ def test_a_lie_of_the_exchange_stops_entries_and_is_said(
         ):
             badkit.assert_clear(rig.door(door, *arguments, "--json", BINANCE_REST_URL=url), {0, 1, 2})
     badkit.assert_sound(rig)
+    assert rig.door("breakers", "reset", "all", "--reason", "the lies are over").code == 0  # not waiting five minutes
     _heals(rig, before)
 
 

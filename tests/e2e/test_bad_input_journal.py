@@ -165,7 +165,8 @@ def test_a_folder_in_its_place(rig: Rig) -> None:
     rig.journal.rename(aside)
     rig.journal.mkdir()
     rig.minute()
-    for door, *arguments in (*JOBS, ("audit", "verify"), ("audit", "tail"), ("pause", "--reason", "x"), ("mode", "show")):
+    others = (("audit", "verify"), ("audit", "tail"), ("pause", "--reason", "x"), ("mode", "show"))
+    for door, *arguments in (*JOBS, *others):
         badkit.assert_clear(rig.door(door, *arguments, "--json"), {0, 1, 2})
     badkit.assert_clear(rig.door("router"), {2}, "audit.jsonl", "directory")
     badkit.assert_clear(rig.door(*badkit.STOP), {0}, "file only")

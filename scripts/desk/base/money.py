@@ -37,6 +37,8 @@ def parse(value: object, where: str = "number") -> Decimal:
     elif isinstance(value, int) and not isinstance(value, bool):
         number = Decimal(value)
     elif isinstance(value, str) and len(value) <= TEXT_MAX:
+        if not value.isascii() or "_" in value:  # Decimal reads digits of every script, and 1_000
+            raise ValueError(f"{where}: not a number")
         try:
             number = Decimal(value)
         except InvalidOperation:

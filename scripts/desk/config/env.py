@@ -34,7 +34,7 @@ def whole(name: str, text: str) -> int:
     Raises:
         ConfigError: anything else.
     """
-    if not text.strip().isdecimal():
+    if not (text.isascii() and text.strip().isdecimal()):
         raise ConfigError(f"{text!r} is not a whole number", name, "write digits only")
     return int(text)
 

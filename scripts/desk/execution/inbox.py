@@ -17,7 +17,7 @@ from desk.journal.events import Event
 from desk.journal.state import Fold
 from desk.risk.decision import Decision
 from desk.runtime.tick import Run
-from desk.strategies import signals
+from desk.strategies import signal_files, signals
 from desk.strategies.signal_rules import InboxLimits
 from desk.strategies.signals import InboxItem
 
@@ -77,11 +77,12 @@ class Inbox:
 
     def _reject(self, desk: Desk, item: InboxItem, code: str, detail: str) -> None:
         signal_id = _signal_id(item.decision) if item.decision is not None else ""
-        data = {"name": item.name, "code": code, "detail": detail, "signal_id": signal_id}
+        name = signal_files.shown(item.name)  # a file's name need be no text
+        data = {"name": name, "code": code, "detail": detail, "signal_id": signal_id}
         desk.commit_events(
             NewEvent(event=Event.SIGNAL_REJECTED, data=data, reason_codes=(str(Reason.SIGNAL_BAD), code))
         )
-        self.run.say(f"SIGNAL REJECTED {item.name}: {code} {detail}")
+        self.run.say(f"SIGNAL REJECTED {name}: {code} {detail}")
         self._move(lambda: signals.move_rejected(self.run.home.signals, item, code, detail))
 
     def _move(self, act: Any) -> None:
