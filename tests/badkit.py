@@ -350,7 +350,7 @@ def lying(rig: Rig, path: str, lie: Callable[[bytes], bytes]) -> Iterator[str]:
             """A caller that hangs up is what is tested."""
 
     server = Quiet(("127.0.0.1", 0), Liar)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -219,6 +219,8 @@ BARS: dict[str, Callable[[bytes], bytes]] = {
     "close-nan": put(-1, 4, value="NaN"),
     "close-negative": put(-1, 4, value="-5"),
     "close-zero": put(-1, 4, value="0"),
+    "prices-all-zero": doc(lambda found: [*found[:-1], [found[-1][0], *["0"] * 4, *found[-1][5:]]]),
+    "prices-all-negative": doc(lambda found: [*found[:-1], [found[-1][0], *["-7"] * 4, *found[-1][5:]]]),
     "high-below-low": put(-1, 2, value="0.01"),
     "backwards": doc(lambda found: found[::-1]),
 }
