@@ -109,9 +109,9 @@ def release(run: Run, args: argparse.Namespace) -> Outcome:
         run.say(f"peak of {name} rebased; a promotion certificate is void")
     found = latches.effective(run.home, run.journal.read_fold(), run.settings)
     document = {"released": report.released, "rebased": list(report.rebased), **kill_snapshot.latches_document(found)}
-    if found.kill.active:
-        return Outcome(exit_codes.WARN, f"KILL SWITCH — ACTIVE again ({found.kill.source})", document)
     word = "RELEASED" if report.released else "INACTIVE already"
+    if found.kill.active:
+        return Outcome(exit_codes.WARN, f"KILL SWITCH — {word}, ACTIVE again ({found.kill.source})", document)
     return Outcome(exit_codes.OK, f"KILL SWITCH — {word}", document)
 
 

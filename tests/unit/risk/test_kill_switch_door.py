@@ -71,6 +71,23 @@ def test_a_whole_round(paper: Room) -> None:
     assert run("status").stdout.splitlines()[-1] == "KILL SWITCH — INACTIVE"
 
 
+def test_a_release_followed_at_once_by_an_engagement_says_both(
+    paper: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else nobody learns from the words that this call let it go."""
+    assert run("engage", "--reason", "one").returncode == 0
+    let_go = door.kill_switch.release
+
+    def beaten(*given: Any, **named: Any) -> Any:
+        report = let_go(*given, **named)
+        assert run("engage", "--reason", "two").returncode == 0
+        return report
+
+    paper.patch.setattr(door.kill_switch, "release", beaten)
+    assert door.main(["release", "--reason", "x", "--ack", "I_UNDERSTAND"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("KILL SWITCH — RELEASED, ACTIVE again (")
+
+
 @pytest.mark.parametrize("broken", ["no mode", "bad mode", "bad toml", "unknown key", "bad env"])
 def test_engage_and_status_work_without_a_configuration(paper: Room, broken: str) -> None:
     paper.stamp()
