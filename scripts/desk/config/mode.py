@@ -1,8 +1,9 @@
 """SYSTEM_MODE and the switches beside the file. Owns their reading; there is no default mode (P10)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from desk.base.errors import ConfigError
 from desk.config.env import boolean
@@ -23,8 +24,7 @@ class VenueEnv(StrEnum):
     SIM = "sim"
 
 
-@dataclass(frozen=True)
-class Switches:
+class Switches(msgspec.Struct, frozen=True):
     """What the operator said in the environment about sending orders. All default to the safe side."""
 
     kill_switch: bool  # true engages like the command; false never releases

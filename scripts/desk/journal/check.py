@@ -6,8 +6,9 @@ venue, symbol and trade id); late appearances are alerted.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from desk.base.errors import InvariantError
 from desk.base.reasons import Reason
@@ -45,14 +46,13 @@ def complete(fold: Fold, wanted: list[NewEvent]) -> list[NewEvent]:
     return [written for new in wanted for written in group.take(new)]
 
 
-@dataclass
-class _Group:
+class _Group(msgspec.Struct):
     """The group being checked: what its earlier events have changed already."""
 
     fold: Fold
-    states: dict[str, str] = field(default_factory=dict)  # client order id -> state after this group's events
-    trades: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (venue, symbol) -> trade ids booked
-    alerted: set[str] = field(default_factory=set)
+    states: dict[str, str] = msgspec.field(default_factory=dict)  # client order id -> state after this group's events
+    trades: dict[tuple[str, str], set[str]] = msgspec.field(default_factory=dict)  # (venue, symbol) -> trade ids booked
+    alerted: set[str] = msgspec.field(default_factory=set)
 
     def take(self, new: NewEvent) -> Iterator[NewEvent]:
         """The event and what belongs beside it; nothing for a repeat."""

@@ -9,9 +9,10 @@ import filecmp
 import hashlib
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from desk.base.errors import JournalDamaged, LockBusy, StateError
 from desk.base.paths import Home
@@ -31,8 +32,7 @@ class NoSpace(OSError):
     """ENOSPC while appending."""
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """The last durable group as a lock holder noted it. Correctness never needs it."""
 
     seq: int

@@ -10,9 +10,10 @@ a crash left out.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import BadInput, JournalDamaged, StateError
@@ -31,8 +32,7 @@ CACHES: Final = ("intents.json", "positions.json", "portfolio.json", "audit_head
 WHY_CHARS_MAX: Final = 500
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """What is damaged and where the good part ends.
 
     Attributes:

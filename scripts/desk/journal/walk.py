@@ -5,9 +5,10 @@ folded from the lines before it, each segment against the one it follows. The wa
 where that one opens with JOURNAL_OPENED its own checkpoint gives the first state.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from desk.base.errors import JournalDamaged
 from desk.base.paths import Home
@@ -20,8 +21,7 @@ from desk.journal.state import Fold, empty, plain
 OTHER_VERSION: Final = "sealed by another version: its state is taken as it is"
 
 
-@dataclass(frozen=True)
-class Break:
+class Break(msgspec.Struct, frozen=True):
     """Where a segment stops being right: after the whole group that ends at `offset` with `seq`."""
 
     path: Path
@@ -34,8 +34,7 @@ class Break:
         return f"{self.path.name}: {self.why} (after seq {self.seq}, byte {self.offset})"
 
 
-@dataclass
-class Walker:
+class Walker(msgspec.Struct):
     """The place reached, and what was met on the way."""
 
     home: Home
@@ -46,12 +45,12 @@ class Walker:
     first_seq: int = 0
     lines: int = 0
     last_event: str = ""
-    gaps: list[str] = field(default_factory=list)  # segments named by their successor, but not there
-    resealed: dict[str, Line] = field(default_factory=dict)  # file name -> the JOURNAL_RESEALED that names it
+    gaps: list[str] = msgspec.field(default_factory=list)  # segments named by their successor, but not there
+    resealed: dict[str, Line] = msgspec.field(default_factory=dict)  # file name -> the JOURNAL_RESEALED that names it
     previous: Line | None = None  # a GENESIS that follows another chain
-    notes: list[str] = field(default_factory=list)
-    anchors: dict[int, str] = field(default_factory=dict)  # seq -> the hash somebody outside knows
-    matched: set[int] = field(default_factory=set)
+    notes: list[str] = msgspec.field(default_factory=list)
+    anchors: dict[int, str] = msgspec.field(default_factory=dict)  # seq -> the hash somebody outside knows
+    matched: set[int] = msgspec.field(default_factory=set)
 
     def read_sealed(self, path: Path) -> Break | None:
         """One sealed segment from start to end; what is wrong with it, None when it is whole."""

@@ -1,8 +1,9 @@
 """What the kill switch writes: the file's content and the journal's events. Pure but for the clock."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from desk.base import clock, money
 from desk.base.reasons import Reason
@@ -124,6 +125,6 @@ def release_facts(observed: ReleaseFacts, fold: Fold, doc: Doc | None) -> Releas
         engaged[row.name] = alert.first_ms if alert is not None else latch.since_ms
     marks = (doc or {}).get(KEY_MARKS)
     then = {str(name): str(mark) for name, mark in marks.items()} if isinstance(marks, dict) else None
-    return replace(
+    return msgspec.structs.replace(
         observed, engaged_ms=engaged, seen_ms=latch_file.seen_ms(doc), capital=fold.portfolio.capital, keys_then=then
     )

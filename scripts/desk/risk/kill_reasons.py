@@ -5,9 +5,10 @@ operator. Unknown is never healthy: what was not measured, or not recorded, stil
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
+
+import msgspec
 
 from desk.base import clock, money
 from desk.base.reasons import Reason
@@ -19,8 +20,7 @@ CALM_MS: Final = 15 * 60_000  # flash_crash
 REBASE_GAP_MS: Final = 7 * 86_400_000  # one PEAK_REBASED in this span
 
 
-@dataclass(frozen=True)
-class ReleaseFacts:
+class ReleaseFacts(msgspec.Struct, frozen=True):
     """What the rules look at. Times are epoch ms; 0 = never or not known.
 
     Attributes:
@@ -35,25 +35,24 @@ class ReleaseFacts:
     """
 
     now_ms: int
-    engaged_ms: Mapping[str, int] = field(default_factory=dict)
-    seen_ms: Mapping[str, int] = field(default_factory=dict)
+    engaged_ms: Mapping[str, int] = msgspec.field(default_factory=dict)
+    seen_ms: Mapping[str, int] = msgspec.field(default_factory=dict)
     measured_ms: int = 0
     fresh_ms: int = 180_000
     active_codes: frozenset[str] = frozenset()
-    capital: Mapping[str, Capital] = field(default_factory=dict)
+    capital: Mapping[str, Capital] = msgspec.field(default_factory=dict)
     daily_loss_frac: Decimal = Decimal("0.05")
     daily_loss_quote: Decimal = money.ZERO
     drawdown_kill_frac: Decimal = Decimal("0.20")
     rebase_peak: bool = False
     keys_then: Mapping[str, str] | None = None
-    keys_now: Mapping[str, str] = field(default_factory=dict)
+    keys_now: Mapping[str, str] = msgspec.field(default_factory=dict)
     foreign_unadopted: int | None = None
     foreign_ms: int = 0
     env_hold: str = ""
 
 
-@dataclass(frozen=True)
-class KillReason:
+class KillReason(msgspec.Struct, frozen=True):
     """One row. `positions`: hold, close (once a fresh source answers) or assess; `release` is the rule in words."""
 
     name: str

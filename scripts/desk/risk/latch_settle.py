@@ -6,8 +6,9 @@ written anew; a missing one is put in place. An unfinished release is left to th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from desk.base.paths import Home
 from desk.config.mode import Mode
@@ -32,8 +33,7 @@ from desk.state.store import Doc
 BY_FILE: Final = "file"
 
 
-@dataclass(frozen=True)
-class Latch:
+class Latch(msgspec.Struct, frozen=True):
     """How one latch settles: do file and journal say the same; what the journal lacks; what the file should say."""
 
     place: Place

@@ -4,8 +4,9 @@ Whatever cannot be read is 0 or absent: the rules read that as "not proven" (P3)
 """
 
 import os
-from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import StateError
@@ -72,7 +73,7 @@ def resume_facts(observed: ResumeFacts, fold: Fold, doc: Doc | None) -> ResumeFa
         seen[code] = max(at_ms, seen.get(code, 0))
     then = (doc or {}).get(LIMITS_HASH)
     intents = fold.intents.intents.values()
-    return replace(
+    return msgspec.structs.replace(
         observed,
         seen_ms=seen,
         limits_then=then if isinstance(then, str) else "",

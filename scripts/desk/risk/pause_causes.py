@@ -5,14 +5,14 @@ has measured since it was last reported still holds. To add a cause: one row her
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from desk.base.reasons import Reason, find, shown
 
 
-@dataclass(frozen=True)
-class ResumeFacts:
+class ResumeFacts(msgspec.Struct, frozen=True):
     """What the checks look at. Times are epoch ms; 0 = never or not known.
 
     Attributes:
@@ -25,7 +25,7 @@ class ResumeFacts:
     """
 
     now_ms: int
-    seen_ms: Mapping[str, int] = field(default_factory=dict)
+    seen_ms: Mapping[str, int] = msgspec.field(default_factory=dict)
     measured_ms: int = 0
     fresh_ms: int = 180_000
     active_codes: frozenset[str] = frozenset()

@@ -4,6 +4,7 @@ Cron and heredocs start whatever `python3` is on the path. If the packages are n
 used: its site-packages when its Python is ours, else (for a script) its interpreter takes over. Else: one line, exit 2.
 """
 
+import gc
 import importlib.util
 import io
 import os
@@ -15,6 +16,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[3]
 NEEDED: Final = ("msgspec", "requests", "filelock", "dotenv")
 LOOP_GUARD: Final = "SANAD_REEXECUTED"
 FAIL: Final = 2
+GC_EVERY: Final = 50_000  # allocations; imports leave no garbage, and a tick is over before much comes together
 
 
 def ensure_packages(checkout: Path = CHECKOUT) -> None:
@@ -25,6 +27,7 @@ def ensure_packages(checkout: Path = CHECKOUT) -> None:
     """
     if _is_script(checkout):
         _speak_utf8()
+        gc.set_threshold(GC_EVERY)
     if not missing():
         return
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

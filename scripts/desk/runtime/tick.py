@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from desk.base import clock, exit_codes, ids
 from desk.base.errors import ConfigError, DeadlinePassed, InvariantError, JournalUnwritable, ModeMismatch, WorldError
 from desk.base.paths import Home, find_home
@@ -30,8 +32,7 @@ TRACEBACK_LINES_MAX = 40
 BUFFERED_MAX = 200  # events that wait for the next group; a group holds 500
 
 
-@dataclass
-class Outcome:
+class Outcome(msgspec.Struct):
     """What a body found.
 
     Attributes:
@@ -41,7 +42,7 @@ class Outcome:
 
     exit_code: int
     verdict: str
-    document: dict[str, Any] = field(default_factory=dict)
+    document: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass

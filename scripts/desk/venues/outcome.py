@@ -6,7 +6,6 @@ the venue's error table is a definite no; an unlisted code is not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -83,8 +82,7 @@ READ_HINT: Final = "a read: nothing was changed, the next run asks again"
 READS_RETRIED: Final = UNKNOWN | {Klass.NOT_SENT, Klass.RATE_LIMITED}
 
 
-@dataclass(frozen=True)
-class ErrorTable:
+class ErrorTable(msgspec.Struct, frozen=True):
     """One venue's errors: message parts first (with the code they need, None = any), then codes, then code ranges."""
 
     messages: tuple[tuple[int | None, str, Klass], ...]

@@ -71,9 +71,7 @@ def test_a_whole_round(paper: Room) -> None:
     assert run("status").stdout.splitlines()[-1] == "KILL SWITCH — INACTIVE"
 
 
-def test_a_release_followed_at_once_by_an_engagement_says_both(
-    paper: Room, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_release_followed_at_once_by_an_engagement_says_both(paper: Room, capsys: pytest.CaptureFixture[str]) -> None:
     """Else nobody learns from the words that this call let it go."""
     assert run("engage", "--reason", "one").returncode == 0
     let_go = door.kill_switch.release

@@ -1,9 +1,9 @@
 """When each reason lets go: pure rules over facts."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from desk.base.reasons import Reason
 from desk.journal.state import Capital

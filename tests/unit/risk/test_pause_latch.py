@@ -1,10 +1,10 @@
 """PAUSE and DEGRADE: latched, never cleared by a file, released only when every cause is gone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from desk.base.reasons import Reason
 from desk.journal.chain import Line, NewEvent
