@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from desk.base import clock
 from desk.base.errors import BadInput, ConfigError, WorldError
 from desk.base.paths import find_home
 from desk.config.load import Settings, load
@@ -31,6 +32,7 @@ VENUE: Final = "binance"
 ROW: Final = table.VENUES[VENUE]
 DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000, 5000)
 TRADES_PAGE: Final = 1000
+ORDERS_PAGE: Final = 1000
 BARS_MAX: Final = 1000
 UNKNOWN_SYMBOL: Final = -1121
 
@@ -60,6 +62,11 @@ def _sign_ed25519(payload: str, secret: str) -> str:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError("is a PEM key of another kind", "BINANCE_API_SECRET", "use HMAC or Ed25519")
     return base64.b64encode(key.sign(payload.encode())).decode()
+
+
+def _listed(row: dict[str, Any]) -> OrderReport:
+    """A row of open or all orders."""
+    return dialect.report(VENUE, row, row["clientOrderId"])
 
 
 class BinanceClient:
@@ -167,8 +174,19 @@ class BinanceClient:
     def open_orders(self, symbol: str | None = None) -> tuple[OrderReport, ...]:
         return self.caller.call(
             "GET", "/api/v3/openOrders", {"symbol": symbol}, purpose=Purpose.LOOKUP, signed=True,
-            parse=lambda answer: tuple(dialect.report(VENUE, row, row["clientOrderId"]) for row in answer.value),
+            parse=lambda answer: tuple(_listed(row) for row in answer.value),
         )  # fmt: skip
+
+    def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]:
+        """Every order accepted since then, oldest first; raises VenueError rather than miss one."""
+
+        def page(**params: Any) -> tuple[OrderReport, ...]:
+            return self.caller.call(
+                "GET", "/api/v3/allOrders", {"symbol": symbol, "limit": ORDERS_PAGE, **params}, purpose=Purpose.LOOKUP,
+                signed=True, parse=lambda answer: tuple(_listed(row) for row in answer.value),
+            )  # fmt: skip
+
+        return paging.orders(page, since_ms, clock.now_ms() + paging.DAY_MS, ORDERS_PAGE, VENUE)
 
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]:
         """Every fill of ours since then, oldest first, all pages; raises VenueError rather than miss one."""

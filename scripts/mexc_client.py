@@ -14,6 +14,7 @@ import hmac
 import sys
 from typing import Any, Final
 
+from desk.base import clock
 from desk.base.errors import BadInput, WorldError
 from desk.base.paths import find_home
 from desk.config.load import Settings, load
@@ -29,6 +30,7 @@ VENUE: Final = "mexc"
 ROW: Final = table.VENUES[VENUE]
 DEPTH_MAX: Final = 5000
 TRADES_PAGE: Final = 100
+ORDERS_PAGE: Final = 1000
 BARS_MAX: Final = 500
 UNKNOWN_SYMBOLS: Final = frozenset({-1121, 10007, 30014, 30021})
 NOT_FOUND: Final = frozenset({Klass.ORDER_NOT_FOUND, Klass.ORDER_NOT_FOUND_QUERY_FIRST})
@@ -150,6 +152,17 @@ class MexcClient:
                 parse=lambda answer: tuple(dialect_mexc.listed(row) for row in answer.value),
             )  # fmt: skip
         return tuple(found)
+
+    def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]:
+        """Every order accepted since then (the exchange keeps 7 days), oldest first; raises rather than miss one."""
+
+        def page(**params: Any) -> tuple[OrderReport, ...]:
+            return self.caller.call(
+                "GET", "/api/v3/allOrders", {"symbol": symbol, "limit": ORDERS_PAGE, **params}, purpose=Purpose.LOOKUP,
+                signed=True, parse=lambda answer: tuple(dialect_mexc.listed(row) for row in answer.value),
+            )  # fmt: skip
+
+        return paging.orders(page, since_ms, clock.now_ms() + paging.DAY_MS, ORDERS_PAGE, VENUE)
 
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]:
         """Every fill of ours since then (the exchange keeps 30 days), oldest first; raises rather than miss one."""

@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _desk(run: Run) -> Desk:
     accounts = Accounts(run, clients_of(run))
-    desk = Desk(run, accounts.account_of)
+    desk = Desk(run, accounts.account_of, accounts.rules)
     accounts.known_offsets(desk)
     accounts.open()
     return desk

@@ -178,6 +178,10 @@ def test_v06_a_resting_order_is_seen_queried_and_cancelled(desk: Desk) -> None:
         (request.client_order_id, request.quantity, request.price)
     ]
     assert [one.client_order_id for one in desk.client.open_orders()] == [request.client_order_id]
+    assert [one.client_order_id for one in desk.client.orders_since("BTCUSDT", desk.sim.now_ms - 1000)] == [
+        request.client_order_id
+    ]
+    assert desk.client.orders_since("BTCUSDT", desk.sim.now_ms + 1000) == ()
     found = desk.client.get_order("BTCUSDT", request.client_order_id)
     assert (found.status, found.executed, found.order_id) == (OrderStatus.NEW, D(0), placed.order_id)
     assert desk.client.cancel_order("BTCUSDT", request.client_order_id).status is OrderStatus.CANCELED

@@ -43,7 +43,7 @@ class Accounts:
     def broker(self) -> PaperBroker:
         """The paper exchange of this home."""
         if self._broker is None:
-            self._broker = PaperBroker(self.run.home, self.run.settings, self._rules, self._book)
+            self._broker = PaperBroker(self.run.home, self.run.settings, self.rules, self._book)
         return self._broker
 
     def open(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class Accounts:
         symbols = self.facts.symbols.values() if self.facts is not None else ()
         return any(found.venue == venue and found.rules is not None for found in symbols)
 
-    def _rules(self, venue: str, symbol: str) -> SymbolRules | None:
+    def rules(self, venue: str, symbol: str) -> SymbolRules | None:
         """From this cycle's facts; a door without facts asks the exchange once."""
         name = key(venue, symbol)
         found = self.facts.symbols.get(name) if self.facts is not None else None

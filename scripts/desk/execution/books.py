@@ -1,14 +1,18 @@
 """Money bookkeeping of a tick: opening balances, the end of the risk day, equity marks. Decides nothing."""
 
 from decimal import Decimal
+from typing import Final
 
 from desk.base import clock
 from desk.base.money import ZERO, text
+from desk.execution import rebook
 from desk.execution.desk import Desk
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold
 from desk.venues.outcome import VenueError
+
+OPENING_PASSES_MAX: Final = 3
 
 
 def open_books(desk: Desk, venue: str) -> bool:
@@ -19,11 +23,14 @@ def open_books(desk: Desk, venue: str) -> bool:
     if venue in desk.fold().portfolio.opening:
         return True
     try:
-        balances = desk.account_of(venue).balances()
+        found = _opening(desk, venue)
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
         return False
-    amounts = {b.asset: text(b.free + b.locked) for b in balances.values() if b.free + b.locked > ZERO}
+    if found is None:
+        desk.run.warn("WARN", f"{venue}: keeps trading while it is read after a reseal; run reconcile.py again")
+        return False
+    amounts = {asset: text(amount) for asset, amount in found.items() if amount > ZERO}
     if not amounts:
         desk.run.warn("WARN", f"{venue}: no balance at all; entries stay shut")
         return False
@@ -35,6 +42,22 @@ def open_books(desk: Desk, venue: str) -> bool:
 
     desk.commit(decide)
     return True
+
+
+def _opening(desk: Desk, venue: str) -> dict[str, Decimal] | None:
+    """What the account holds; after a reseal, without what the orders to be re-booked changed. None: it never stood
+    still."""
+    if not desk.fold().portfolio.resealed:
+        return _totals(desk, venue)
+    for _ in range(OPENING_PASSES_MAX):
+        changed, totals = rebook.changes(desk, venue), _totals(desk, venue)
+        if rebook.changes(desk, venue) == changed:
+            return {asset: amount - changed.get(asset, ZERO) for asset, amount in (changed | totals).items()}
+    return None
+
+
+def _totals(desk: Desk, venue: str) -> dict[str, Decimal]:
+    return {b.asset: b.free + b.locked for b in desk.account_of(venue).balances().values()}
 
 
 def close_day(desk: Desk) -> bool:

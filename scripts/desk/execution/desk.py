@@ -33,6 +33,7 @@ class Account(Protocol):
     ) -> OrderReport: ...
     def get_order(self, symbol: str, client_order_id: str) -> OrderReport | None: ...
     def open_orders(self, symbol: str | None = None) -> tuple[OrderReport, ...]: ...
+    def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]: ...
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
 
@@ -43,12 +44,14 @@ class Desk:
 
     Attributes:
         account_of: venue -> the account its orders go to (paper books in PAPER).
+        rules_of: venue and symbol -> trading rules, for a door that gathers no facts.
         offset_ms: venue -> exchange time minus ours.
         sends: False when nothing may be sent (LIVE without --live, DRY_RUN, SAFE_MODE); the door says so.
     """
 
     run: Run
     account_of: Callable[[str], Account]
+    rules_of: Callable[[str, str], SymbolRules | None] | None = None
     facts: Facts | None = None
     offset_ms: dict[str, int] = field(default_factory=dict)
     sends: bool = True
@@ -92,9 +95,15 @@ class Desk:
         return clock.now_ms() + self.offset_ms.get(venue, 0)
 
     def rules(self, venue: str, symbol: str) -> SymbolRules | None:
-        """The symbol's trading rules as gathered this tick."""
+        """The symbol's trading rules as gathered this tick; a door without facts asks for them.
+
+        Raises:
+            VenueError: they had to be asked for, and the exchange does not answer.
+        """
         if self.facts is None:
-            raise InvariantError("rules asked for before SNAPSHOT")
+            if self.rules_of is None:
+                raise InvariantError("rules asked for before SNAPSHOT")
+            return self.rules_of(venue, symbol)
         found = self.facts.symbol(venue, symbol)
         return found.rules if found is not None else None
 

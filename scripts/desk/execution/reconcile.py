@@ -7,7 +7,7 @@ of the last day are booked; then journal, exchange and balances are compared and
 from dataclasses import dataclass
 
 from desk.base.reasons import Reason
-from desk.execution import books, compare, fills, lookup
+from desk.execution import books, compare, fills, lookup, rebook
 from desk.execution.compare import Difference, Truth
 from desk.execution.desk import Desk
 from desk.execution.intent import event
@@ -46,6 +46,9 @@ def run(desk: Desk, venues: tuple[str, ...]) -> Result:
         if not books.open_books(desk, venue):
             failed.append(venue)
             continue
+        if desk.fold().portfolio.resealed and not _rebook(desk, venue):
+            failed.append(venue)
+            continue
         found, is_whole = _compare(desk, venue)
         differences.extend(found)
         if not is_whole:
@@ -54,6 +57,16 @@ def run(desk: Desk, venues: tuple[str, ...]) -> Result:
     result = Result(tuple(differences), tuple(failed), compare.score(differences))
     _write_down(desk, result)
     return result
+
+
+def _rebook(desk: Desk, venue: str) -> bool:
+    """After a reseal the exchange's word comes first; False when it cannot be read whole."""
+    try:
+        rebook.rebook(desk, venue)
+    except VenueError as error:
+        desk.run.log.error(error.line(), venue, "rebook", str(error.code or error.class_))
+        return False
+    return True
 
 
 def _compare(desk: Desk, venue: str) -> tuple[tuple[Difference, ...], bool]:
@@ -80,20 +93,12 @@ def _read(desk: Desk, venue: str) -> Truth | None:
     account = desk.account_of(venue)
     since = desk.exchange_ms(venue) - TRADES_BACK_MS
     try:
-        trades = tuple(trade for symbol in _symbols(desk, venue) for trade in account.my_trades(symbol, since))
+        trades = tuple(trade for symbol in rebook.symbols(desk, venue) for trade in account.my_trades(symbol, since))
         _book_ours(desk, venue, trades)
         return Truth(venue=venue, orders=account.open_orders(), trades=trades, balances=account.balances())
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "reconcile", str(error.code or error.class_))
         return None
-
-
-def _symbols(desk: Desk, venue: str) -> list[str]:
-    """The universe and everything the journal knows of."""
-    fold = desk.fold()
-    known = {i.symbol for i in fold.intents.intents.values() if i.venue == venue}
-    known |= {p.symbol for p in fold.positions.positions.values() if p.venue == venue}
-    return sorted(known | set(desk.run.settings.symbols))
 
 
 def _book_ours(desk: Desk, venue: str, trades: tuple[Trade, ...]) -> None:

@@ -74,6 +74,6 @@ def apply(state: Fold, line: Line, start: int, end: int) -> None:
             fold_orders.unusable(state, line)
     for part in (state.intents, state.positions, portfolio):
         part.applied_seq, part.applied_hash = line.seq, line.hash
-    portfolio.applied_line, portfolio.applied_offset = start, end
+    portfolio.applied_line, portfolio.applied_offset, portfolio.last_ms = start, end, at_ms
     if start == 0:
         portfolio.applied_segment = line.seq

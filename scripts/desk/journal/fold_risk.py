@@ -37,6 +37,7 @@ def initial_capital(state: Fold, line: Line, at_ms: int) -> None:
         return
     amounts = {asset: parse(amount) for asset, amount in line.data["balances"].items()}
     state.portfolio.opening[line.venue] = dict(amounts)
+    state.portfolio.opening_ms[line.venue] = at_ms
     books = state.portfolio.balances.setdefault(line.venue, {})
     for asset, amount in amounts.items():
         books[asset] = books.get(asset, ZERO) + amount
@@ -177,8 +178,11 @@ def run_ended(state: Fold, line: Line, at_ms: int) -> None:
 
 
 def resealed(state: Fold, line: Line, at_ms: int) -> None:
-    """JOURNAL_RESEALED: books are unknown until a full reconcile."""
-    state.portfolio.resealed = True
+    """JOURNAL_RESEALED: books are unknown, from the last good event on, until a full reconcile."""
+    portfolio = state.portfolio
+    if not portfolio.resealed:
+        portfolio.resealed_from_ms = portfolio.last_ms
+    portfolio.resealed, portfolio.resealed_at_ms = True, at_ms
 
 
 def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:

@@ -93,6 +93,14 @@ def publish(home: Home, fold: Fold, whatever_stands: bool = False) -> None:
         store.write(home, "mode", mirror, "journal")
 
 
+def was_stamped(home: Home) -> bool:
+    """The mode's mirror stands (or what is left of it): the folder had a journal with a genesis once."""
+    try:
+        return store.read(home, "mode") is not None
+    except StateError:
+        return True
+
+
 def documents(fold: Fold) -> dict[str, dict[str, Any]]:
     """What publishing writes, by projection."""
     docs = {name: plain(getattr(fold, name)) for name, _ in PARTS}

@@ -189,8 +189,9 @@ def _good_part(home: Home, salvaged: Fold) -> tuple[Fold, str, int]:
         segment.read_groups(home.journal, segment.Cursor(walker.seq, walker.hash, walker.offset), durable_to)
     except JournalDamaged as error:
         return fold, stopped or error.what, 0
-    if fold.seq < seen:
-        return fold, f"JOURNAL_SHRUNK: it ends at seq {fold.seq}, seq {seen} was seen durable", seen
+    if fold.seq < seen or (not fold.seq and projections.was_stamped(home)):
+        known = f"seq {seen}" if seen else "a longer one"
+        return fold, f"JOURNAL_SHRUNK: it ends at seq {fold.seq}, {known} was seen durable", max(seen, 1)
     return fold, "", 0
 
 

@@ -163,6 +163,7 @@ class PortfolioPart(msgspec.Struct, kw_only=True):
     mode: str = ""
     instance: str = ""
     opening: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> INITIAL_CAPITAL
+    opening_ms: dict[str, int] = {}  # venue -> its time; older trades are history
     balances: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> by the journal
     capital: dict[str, Capital] = {}  # "venue:quote"
     fees: dict[str, Decimal] = {}  # "venue:asset" -> paid
@@ -182,6 +183,9 @@ class PortfolioPart(msgspec.Struct, kw_only=True):
     trips: dict[str, list[int]] = {}  # component -> ms of trips in the last 7 days
     overall: str = ""
     resealed: bool = False  # books unknown until a full reconcile
+    resealed_from_ms: int = 0  # time of the last event that is known; 0 = none is
+    resealed_at_ms: int = 0
+    last_ms: int = 0  # time of the last event
     blocked_cycles: dict[str, int] = {}  # cause -> router cycles in a row
 
 

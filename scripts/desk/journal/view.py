@@ -84,14 +84,14 @@ class View:
             raise Moved
         for read in (read for group in groups for read in group):
             apply(fold, read.line, read.start, read.end)
-        if fold.seq < seen or (not fold.seq and files.sealed(self.home)):
+        if fold.seq < seen or (not fold.seq and (files.sealed(self.home) or projections.was_stamped(self.home))):
             raise self._shrunk(fold.seq, seen)
         self.fold, self.opened_on = fold, first.ts[:10] if first is not None else ""
         return fold, tail
 
     def _shrunk(self, seq: int, seen: int) -> JournalDamaged:
         return JournalDamaged(
-            f"JOURNAL_SHRUNK: it ends at seq {seq}, but seq {seen or 'of a sealed segment'} was seen durable",
+            f"JOURNAL_SHRUNK: it ends at seq {seq}, but {f'seq {seen}' if seen else 'a longer one'} was seen durable",
             str(self.home.journal),
             segment.REPAIR_HINT,
         )

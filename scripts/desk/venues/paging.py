@@ -1,4 +1,4 @@
-"""Reading a list of trades to its end. Owns the two ways exchanges page; raises rather than miss a trade.
+"""Reading a list of trades or orders to its end. Owns the ways exchanges page; raises rather than miss one.
 
 A look that supports "not found" or "money closes" counts only when it is complete (rules: Intents).
 """
@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from desk.venues.outcome import Finding, Klass, VenueError
-from desk.venues.protocol import Trade
+from desk.venues.protocol import OrderReport, Trade
 
 PAGES_MAX: Final = 50
+DAY_MS: Final = 86_400_000  # the longest window Binance lists orders of in one call
 Page = Callable[..., tuple[Trade, ...]]
+OrderPage = Callable[..., tuple[OrderReport, ...]]
 
 
 def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]:
@@ -58,11 +60,36 @@ def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ..
     raise _incomplete(venue, f"more than {PAGES_MAX} pages")
 
 
+def orders(page: OrderPage, since_ms: int, until_ms: int, size: int, venue: str) -> tuple[OrderReport, ...]:
+    """Every order accepted in a span: windows of a day, a full one divided until each is whole; oldest first.
+
+    Raises:
+        VenueError: incomplete after PAGES_MAX pages, or a page full of one instant.
+    """
+    starts = range(since_ms, until_ms + 1, DAY_MS)
+    todo = [(start, min(start + DAY_MS - 1, until_ms)) for start in starts]
+    found: dict[str, OrderReport] = {}
+    for _ in range(PAGES_MAX):
+        if not todo:
+            return tuple(sorted(found.values(), key=lambda order: (order.time_ms, order.order_id)))
+        first, last = todo.pop()
+        got = page(startTime=first, endTime=last)
+        if len(got) < size:
+            found |= {order.order_id: order for order in got}
+            continue
+        oldest, newest = min(order.time_ms for order in got), max(order.time_ms for order in got)
+        if oldest == newest:
+            raise _incomplete(venue, "a page full of one instant")
+        middle = (oldest + newest) // 2
+        todo += [(first, middle), (middle + 1, last)]
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages")
+
+
 def _ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
     unique = {trade.trade_id: trade for trade in trades if trade.time_ms >= since_ms}
     return tuple(sorted(unique.values(), key=lambda trade: (trade.time_ms, len(trade.trade_id), trade.trade_id)))
 
 
 def _incomplete(venue: str, why: str) -> VenueError:
-    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list of trades: {why}")
-    return VenueError(venue, "myTrades", finding, is_order=False, is_read=True)
+    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list: {why}")
+    return VenueError(venue, "listing", finding, is_order=False, is_read=True)

@@ -102,7 +102,7 @@ class PaperClient:
         """Listed open orders, oldest first."""
         return tuple(reports.report(self.venue, order) for order in self._listed(symbol) if order.is_open)
 
-    def orders_since(self, since_ms: int, symbol: str | None = None) -> tuple[OrderReport, ...]:
+    def orders_since(self, symbol: str | None, since_ms: int) -> tuple[OrderReport, ...]:
         """Listed orders accepted at or after a time, oldest first."""
         return tuple(reports.report(self.venue, order) for order in self._listed(symbol) if order.time_ms >= since_ms)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from desk.execution import books, compare, reconcile, submit
+from desk.execution import books, compare, rebook, reconcile, submit
 from desk.execution.compare import Difference
 from desk.execution.desk import Desk
-from desk.venues.protocol import Balance, OrderReport, OrderStatus, Side
+from desk.venues.protocol import Balance, OrderReport, OrderStatus, Side, Trade
 from kit import Bench, D, bench, entry, ok
 
 
@@ -154,3 +154,51 @@ def test_the_day_closes_once_and_only_forward(paper: Bench) -> None:
 
 def _in_archive(paper: Bench) -> int:
     return sum(path.read_text().count('"DAY_CLOSED"') for path in paper.home.logs.glob("audit-*.jsonl"))
+
+
+@pytest.mark.parametrize(("later_ms", "names"), [(-1, set()), (1, {"foreign_trade"})])
+def test_a_foreign_trade_older_than_the_opening_balances_is_history(
+    paper: Bench, later_ms: int, names: set[str]
+) -> None:
+    opened_ms = paper.desk().fold().portfolio.opening_ms["binance"]
+    paper.later(60_000)
+    strange = Trade(
+        trade_id="t1", symbol="BTCUSDT", order_id="9", client_order_id="web_1", side=Side.BUY, quantity=D("1"),
+        price=D("1"), fee=D("0"), fee_asset="BTC", time_ms=opened_ms + later_ms,
+    )  # fmt: skip
+    desk = paper.desk()
+    lying = Lying(desk, my_trades=(strange,))
+    desk.account_of = lambda venue: lying
+    assert _names(reconcile.run(desk, ("binance",))) == names
+
+
+def _told(name: str, side: Side, executed: str, status: OrderStatus = OrderStatus.FILLED) -> OrderReport:
+    one = D("1")
+    return OrderReport(
+        venue="binance", symbol="BTCUSDT", client_order_id=name, order_id=name, side=side, type="LIMIT", status=status,
+        status_word=str(status), quantity=one, executed=D(executed), executed_quote=one, price=one, stop_price=one,
+        time_ms=1, update_ms=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("orders", "held"),
+    [
+        ("", ""),
+        ("b1", "b1"),
+        ("b1 s1", ""),  # a whole round left nothing
+        ("b1 s1 b2", "b2"),
+        ("s1 b2", "b2"),  # sold what was bought before the list begins
+        ("b1 s1 b2 s1 b1", "b2 s1 b1"),
+        ("b2 s1", "b2 s1"),  # a part is still held
+    ],
+)
+def test_after_a_total_loss_what_is_still_held_is_booked_and_the_rest_is_history(orders: str, held: str) -> None:
+    told = [_told(w, Side.BUY if w[0] == "b" else Side.SELL, w[1]) for w in orders.split()]
+    assert " ".join(o.client_order_id for o in rebook.still_held(told)) == held
+
+
+def test_an_order_that_still_stands_is_never_history() -> None:
+    resting = _told("r", Side.SELL, "0", OrderStatus.NEW)
+    bought, sold = _told("b", Side.BUY, "1"), _told("s", Side.SELL, "1")
+    assert rebook.still_held([bought, resting, sold]) == [resting]

@@ -308,3 +308,20 @@ def test_a_crash_while_a_sealed_one_moves_is_finished_by_the_same_command(victim
             assert verify.verify(home, {}).code == verify.WHOLE, (step, taken)
             assert kit.journal(home).read_fold().portfolio.resealed
     assert finished > 10
+
+
+@pytest.mark.parametrize("what_is_left", [b"", b"\0" * 4096, None])
+def test_a_journal_gone_from_a_stamped_folder_is_damage_not_a_fresh_start(house: Home, what_is_left: bytes | None):
+    filled(house)
+    house.journal.unlink()
+    for name in ("intents.json", "positions.json", "portfolio.json", "audit_head.json"):
+        (house.state / name).unlink()
+    if what_is_left is not None:
+        house.journal.write_bytes(what_is_left)
+    for look in (kit.journal(house).read_fold, lambda: kit.write_notes(kit.journal(house), "x")):
+        with pytest.raises(JournalDamaged, match="JOURNAL_SHRUNK: it ends at seq 0, but a longer one"):
+            look()
+    resealed(house)
+    fold = kit.journal(house).read_fold()
+    assert (fold.portfolio.resealed, fold.portfolio.resealed_from_ms) == (True, 0)
+    assert (fold.portfolio.pause.state, fold.portfolio.kill_switch.state) == ("PAUSE", "active")

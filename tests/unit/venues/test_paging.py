@@ -7,7 +7,7 @@ import pytest
 
 from desk.venues import paging
 from desk.venues.outcome import VenueError
-from desk.venues.protocol import Side, Trade
+from desk.venues.protocol import OrderReport, OrderStatus, Side, Trade
 
 
 def trade(number: int, time_ms: int) -> Trade:
@@ -57,7 +57,7 @@ def test_the_usual_look_is_one_call() -> None:
 
 def test_a_page_full_of_one_instant_is_incomplete() -> None:
     exchange = Exchange([trade(number, 5) for number in range(30)], 10)
-    with pytest.raises(VenueError, match="incomplete list of trades"):
+    with pytest.raises(VenueError, match="incomplete list"):
         paging.by_time(exchange.by_time, 0, 10, "mexc")
 
 
@@ -72,3 +72,41 @@ def test_pages_that_contradict_each_other_are_incomplete() -> None:
     full = [trade(number, 100) for number in range(10)]
     with pytest.raises(VenueError, match="no first page"):
         paging.by_id(lambda **params: () if params else tuple(full), 0, 10, "binance")
+
+
+def order(number: int, time_ms: int) -> OrderReport:
+    one = Decimal(1)
+    return OrderReport(
+        venue="binance", symbol="S", client_order_id="", order_id=str(number), side=Side.BUY, type="LIMIT",
+        status=OrderStatus.NEW, status_word="NEW", quantity=one, executed=one, executed_quote=one, price=one,
+        stop_price=one, time_ms=time_ms, update_ms=time_ms,
+    )  # fmt: skip
+
+
+def listing(orders: list[OrderReport], size: int) -> Any:
+    """Lists like Binance: at most a day at once, at most `size` rows."""
+
+    def page(startTime: int, endTime: int) -> tuple[OrderReport, ...]:  # noqa: N803
+        assert endTime - startTime < paging.DAY_MS
+        return tuple([o for o in orders if startTime <= o.time_ms <= endTime][:size])
+
+    return page
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 70])
+@pytest.mark.parametrize("gap_ms", [1, 3, 5_000_000])
+def test_orders_of_several_days_are_all_there(count: int, gap_ms: int) -> None:
+    orders = [order(number, number * gap_ms) for number in range(count)]
+    until_ms = 4 * paging.DAY_MS
+    found = paging.orders(listing(orders, 10), 0, until_ms, 10, "binance")
+    assert [o.time_ms for o in found] == [o.time_ms for o in orders if o.time_ms <= until_ms]
+
+
+def test_more_orders_in_one_instant_than_a_page_holds_are_incomplete() -> None:
+    with pytest.raises(VenueError, match="one instant"):
+        paging.orders(listing([order(number, 7) for number in range(10)], 10), 0, 100, 10, "binance")
+
+
+def test_a_span_too_long_to_list_is_incomplete() -> None:
+    with pytest.raises(VenueError, match="more than 50 pages"):
+        paging.orders(listing([], 10), 0, 60 * paging.DAY_MS, 10, "binance")

@@ -23,7 +23,7 @@ def refuse(tmp_path: Path, rules: SymbolRules, order: dict[str, object], side: s
     with pytest.raises(VenueError) as error:
         desk.order(side, **(PLAIN | order))  # type: ignore[arg-type]
     assert error.value.sent == "rejected"
-    assert desk.client.orders_since(0) == ()
+    assert desk.client.orders_since(None, 0) == ()
     assert desk.free("USDT") == 10000
     return error.value
 

@@ -40,7 +40,7 @@ def test_a_refusal_on_demand(tmp_path: Path) -> None:
         with pytest.raises(VenueError) as error:
             desk.buy("1")
         assert (error.value.sent, error.value.order_may_exist) == ("rejected", False)
-    assert desk.client.orders_since(0) == ()
+    assert desk.client.orders_since(None, 0) == ()
     desk.buy("1")
 
 
@@ -69,7 +69,7 @@ def test_a_listing_that_lags_hides_order_and_trades_but_not_the_money(tmp_path: 
     for now_ms, shown in ((START_MS + 29_999, False), (START_MS + 30_000, True)):
         desk.at(now_ms)
         assert (status_of(desk) is not None) is shown
-        lists = (desk.client.open_orders(), desk.client.my_trades(SYMBOL, 0), desk.client.orders_since(0))
+        lists = (desk.client.open_orders(), desk.client.my_trades(SYMBOL, 0), desk.client.orders_since(None, 0))
         assert [bool(listed) for listed in lists] == [shown] * 3
         assert desk.free("BTC") == 1
     assert len(desk.broker.books("binance").orders) == 1

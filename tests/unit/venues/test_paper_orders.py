@@ -268,7 +268,7 @@ def test_lists_filter_by_symbol_and_time(desk: Desk) -> None:
     desk.buy("0.5")
     assert [trade.trade_id for trade in desk.client.my_trades("BTCUSDT", START_MS)] == ["1", "2"]
     assert [trade.trade_id for trade in desk.client.my_trades("BTCUSDT", START_MS + 1)] == ["2"]
-    assert [order.order_id for order in desk.client.orders_since(START_MS + 1)] == ["2"]
+    assert [order.order_id for order in desk.client.orders_since(None, START_MS + 1)] == ["2"]
     assert desk.client.my_trades("ETHUSDT", 0) == ()
     assert desk.client.get_order("ETHUSDT", "c1") is None
 

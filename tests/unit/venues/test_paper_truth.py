@@ -250,7 +250,7 @@ def test_busy_books_prove_that_nothing_was_sent(tmp_path: Path, monkeypatch: pyt
             with pytest.raises(VenueError) as error:
                 call()
             assert (error.value.class_, error.value.order_may_exist) == (Klass.NOT_SENT, False)
-        assert len(desk.client.orders_since(0)) == 3  # reading needs no lock
+        assert len(desk.client.orders_since(None, 0)) == 3  # reading needs no lock
 
 
 def _impatient(hold: Callable[..., Any]) -> Callable[..., Any]:
