@@ -46,6 +46,7 @@ TABLE: Final[dict[tuple[str, Event], str]] = {
     (NOT_FOUND, Event.INTENT_CONFIRMED): CONFIRMED,  # late appearance, CRIT
     (NOT_FOUND, Event.FILL): CONFIRMED,  # late appearance, CRIT
     (NOT_FOUND, Event.INTENT_NOT_SENT): FAILED,
+    (NOT_FOUND, Event.INTENT_FAILED_TERMINAL): FAILED,  # a sender frozen between the answer and its booking (ADR 014)
     (NOT_FOUND, Event.INTENT_LOOKED): NOT_FOUND,  # watched 24 h
     (NOT_FOUND, Event.INTENT_NOT_FOUND): NOT_FOUND,
     (FAILED, Event.INTENT_CONFIRMED): CONFIRMED,  # late appearance, CRIT
