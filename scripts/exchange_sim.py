@@ -62,6 +62,7 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
     add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10)")
+    add("--weight-limit", type=int, default=6000, metavar="N", help="binance: request weight a minute (default 6000)")
     given = parser.parse_args(arguments)
     mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
     config = SimConfig(
@@ -69,6 +70,7 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
         start_ms=parse_start(given.start) if given.start else None, api_key=given.api_key, scenario=given.scenario,
         api_secret=given.api_secret, ed25519_public=given.ed25519_public, fee_bps=number("--fee-bps", given.fee_bps),
         speed=1.0 if given.speed is None else given.speed, balances=dict(balance(text) for text in given.balance),
+        weight_limit=given.weight_limit,
     )  # fmt: skip
     return config, given.port
 

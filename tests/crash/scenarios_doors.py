@@ -114,7 +114,19 @@ def _orders_once(root: Path) -> list[str]:
     found = [f"P1: order {name} stands and was never written down" for name in taken if name not in sent]
     found += [f"P2: order {name} stands {count} times" for name, count in taken.items() if count > 1]
     found += [f"P2: intent {name} was sent {count} times" for name, count in sent.items() if count > 1]
+    found += [f"P1: intent {name} was not written in one group" for name in _in_pieces(events)]
     return found + [f"P2: decision {name} entered {count} times" for name, count in entries.items() if count > 1]
+
+
+def _in_pieces(events: list[dict[str, Any]]) -> list[str]:
+    """Intents created in another group than the one that says they are about to leave (design 4.8)."""
+    group = {
+        (e["event"], e["data"]["client_order_id"]): e["seq"] - e["group"][0]
+        for e in events
+        if e["event"] in {"INTENT_CREATED", "INTENT_SENT_UNKNOWN"}
+    }
+    created = [name for event, name in group if event == "INTENT_CREATED"]
+    return [name for name in created if group["INTENT_CREATED", name] != group.get(("INTENT_SENT_UNKNOWN", name))]
 
 
 def send_before_writing() -> None:

@@ -18,6 +18,7 @@ from lab.day import Day
 
 pytestmark = pytest.mark.crash
 MODULE = "crash.scenarios_doors"
+NO_LIMIT = "1000000000"  # hundreds of runs meet one simulator whose minute never ends
 SAMPLE = 8  # points of each model and scene in the sampled run
 
 
@@ -117,7 +118,7 @@ def scene(name: str, folder: Path) -> Iterator[dict[str, str]]:
     """The environment of a scene: its master home, a simulator that stands still, and a clock to turn."""
     plot, turned = PLOTS[name], Clock()
     try:
-        sim = ("--seed", "5", *(("--scenario", _rise(folder)) if plot.rises else ()))
+        sim = ("--seed", "5", "--weight-limit", NO_LIMIT, *(("--scenario", _rise(folder)) if plot.rises else ()))
         with daykit.day(folder / "master", "BTCUSDT", *sim, changes=plot.changes) as played:
             with played._environment():
                 plot.prepare(played)

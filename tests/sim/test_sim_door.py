@@ -91,6 +91,14 @@ def test_balances_fee_and_keys():
         }  # fmt: skip
 
 
+def test_a_small_weight_limit_is_told_and_enforced():
+    with started("--symbol", "BTCUSDT", "--step", "--weight-limit", "30") as (_, hello):
+        told = ask(hello, "/api/v3/exchangeInfo")["rateLimits"]
+        assert [row["limit"] for row in told if row["rateLimitType"] == "REQUEST_WEIGHT"] == [30]
+        statuses = [requests.get(f"{hello['rest_url']}/api/v3/exchangeInfo", timeout=5).status_code for _ in "ab"]
+        assert statuses == [429, 429]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -104,6 +112,7 @@ def test_balances_fee_and_keys():
         (["--symbol", "BTCUSDT", "--balance", "USDT"], "--balance"),
         (["--symbol", "BTCUSDT", "--balance", "USDT=-1"], "--balance"),
         (["--symbol", "BTCUSDT", "--fee-bps", "x"], "--fee-bps"),
+        (["--symbol", "BTCUSDT", "--weight-limit", "0"], "--weight-limit"),
         (["--symbol", "BTCUSDT", "--port", "99999999"], "--port"),
         (["--symbol", "BTCUSDT", "--scenario", "/nonexistent.json"], "/nonexistent.json"),
         (["--symbol", "BTCUSDT", "--symbol", "BTCUSDT"], "twice"),
