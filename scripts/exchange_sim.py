@@ -62,7 +62,13 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
     add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10)")
-    add("--weight-limit", type=int, default=6000, metavar="N", help="binance: request weight a minute (default 6000)")
+    add(
+        "--weight-limit",
+        type=int,
+        default=6000,
+        metavar="N",
+        help="binance: request weight a minute (default 6000; 0 = none)",
+    )
     given = parser.parse_args(arguments)
     mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
     config = SimConfig(

@@ -31,9 +31,9 @@ REPAIRS: Final = {"adopt": repair.adopt, "disown": repair.disown}
 def compare(run: Run) -> Outcome:
     """Look everything up, book it, compare, say each difference by name."""
     with latched(run):
-        desk = _desk(run)
+        desk, usable = _desk(run)
         run.stage("RECONCILE")
-        found = reconcile.run(desk, run.settings.venues)
+        found = reconcile.run(desk, run.settings.venues, usable)
     for difference in found.differences:
         run.say(f"DIFF {difference.venue} {difference.name} {difference.subject}: {difference.detail}")
     if found.score >= run.settings.config.reconcile.drift_pause:
@@ -45,7 +45,7 @@ def compare(run: Run) -> Outcome:
 
 def mend(run: Run, how: str, intent_id: str, reason: str, ack: str) -> Outcome:
     """Settle one quarantined intent by the operator's word; without the acknowledgement only say what it would do."""
-    desk = _desk(run)
+    desk, _ = _desk(run)
     if ack != "I_UNDERSTAND":
         return Outcome(exit_codes.WARN, f"RECONCILE END — dry run: would {how} {intent_id}; add --ack I_UNDERSTAND")
     text = REPAIRS[how](desk, intent_id, reason)
@@ -66,12 +66,12 @@ def main(argv: list[str] | None = None) -> int:
     return run_door(DOOR, lambda run: mend(run, how, intent_id, options.reason, options.ack), as_json=options.json)
 
 
-def _desk(run: Run) -> Desk:
+def _desk(run: Run) -> tuple[Desk, tuple[str, ...]]:
+    """The working table, and the venues whose account can be asked."""
     accounts = Accounts(run, clients_of(run))
     desk = Desk(run, accounts.account_of, accounts.rules)
     accounts.known_offsets(desk)
-    accounts.open()
-    return desk
+    return desk, accounts.open()
 
 
 def _write_state(run: Run, found: reconcile.Result) -> None:

@@ -65,3 +65,18 @@ def test_the_journal_of_the_crash_verifies(crash: Path) -> None:
         env={"SANAD_HOME": str(crash), "SYSTEM_MODE": "PAPER", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_first_reconcile_that_meets_no_exchange_says_so_and_the_next_one_works(tmp_path: Path) -> None:
+    """Nothing is wrong here but the network: exit 1, no CRIT, nothing half made."""
+    with daykit.day(tmp_path / "home", "BTCUSDT", "--seed", "5") as played, played._environment():
+        played.sim.advance(60_000)
+        played.sim.fault(kind="drop_before", match={"method": "GET"}, count=3)
+        first = played.run("reconcile")
+        assert (first.exit_code, first.last_line) == (
+            1, "RECONCILE END — 0 differences, drift score 0, not read: binance",
+        )  # fmt: skip
+        assert [e for e in daykit.lines_of(played.home) if e["data"].get("severity") == "CRIT"] == []
+        assert not (played.home / "state" / "paper_broker.json").exists()
+        played.sim.advance(60_000)
+        assert played.run("reconcile").last_line == "RECONCILE END — clean, drift score 0"

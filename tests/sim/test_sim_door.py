@@ -112,7 +112,7 @@ def test_a_small_weight_limit_is_told_and_enforced():
         (["--symbol", "BTCUSDT", "--balance", "USDT"], "--balance"),
         (["--symbol", "BTCUSDT", "--balance", "USDT=-1"], "--balance"),
         (["--symbol", "BTCUSDT", "--fee-bps", "x"], "--fee-bps"),
-        (["--symbol", "BTCUSDT", "--weight-limit", "0"], "--weight-limit"),
+        (["--symbol", "BTCUSDT", "--weight-limit", "-1"], "--weight-limit"),
         (["--symbol", "BTCUSDT", "--port", "99999999"], "--port"),
         (["--symbol", "BTCUSDT", "--scenario", "/nonexistent.json"], "/nonexistent.json"),
         (["--symbol", "BTCUSDT", "--symbol", "BTCUSDT"], "twice"),

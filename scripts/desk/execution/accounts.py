@@ -14,6 +14,7 @@ from desk.risk import latch_file, latches
 from desk.risk.facts import Facts
 from desk.runtime.tick import Run
 from desk.venues import clock_sync
+from desk.venues.outcome import VenueError
 from desk.venues.paper import PaperBroker
 from desk.venues.protocol import Book, SymbolRules, VenueClient
 
@@ -50,7 +51,7 @@ class Accounts:
         """Paper books exist before the first order or balance; new ones only beside a journal without opening balances.
 
         Returns:
-            The venues whose account can be used. A new one whose rules could not be read waits for the next tick.
+            The venues whose account can be used. A new one whose rules cannot be read now waits for the next tick.
 
         Raises:
             StateError: the paper books are missing, corrupt, or not ours to create; the line names the way out.
@@ -59,9 +60,16 @@ class Accounts:
             return self.run.settings.venues
         opening = self.run.journal.read_fold().portfolio.opening
         usable = tuple(v for v in self.run.settings.venues if v in opening or self.facts is None or self._has_rules(v))
-        for venue in usable:
-            self.broker().open(may_create=venue not in opening, venues=(venue,))
-        return usable
+        return tuple(venue for venue in usable if self._opened(venue, may_create=venue not in opening))
+
+    def _opened(self, venue: str, *, may_create: bool) -> bool:
+        """False when the venue would not tell the rules that new books need."""
+        try:
+            self.broker().open(may_create=may_create, venues=(venue,))
+        except VenueError as error:
+            self.run.warn("WARN", f"{venue}: no account yet: {error.line()}")
+            return False
+        return True
 
     def feed(self, desk: Desk, venues: tuple[str, ...]) -> None:
         """Paper orders that rest meet this tick's books."""

@@ -37,13 +37,17 @@ class Result:
         return not self.differences and not self.failed
 
 
-def run(desk: Desk, venues: tuple[str, ...]) -> Result:
-    """Reconcile every listed venue; one that fails does not stop the others."""
+def run(desk: Desk, venues: tuple[str, ...], usable: tuple[str, ...] | None = None) -> Result:
+    """Reconcile every listed venue; one that fails does not stop the others.
+
+    Args:
+        usable: those whose account can be asked; None = all.
+    """
     lookup.deny_never_sent(desk)
     differences: list[Difference] = []
     failed = []
     for venue in venues:
-        if not books.open_books(desk, venue):
+        if (usable is not None and venue not in usable) or not books.open_books(desk, venue):
             failed.append(venue)
             continue
         if desk.fold().portfolio.resealed and not _rebook(desk, venue):

@@ -1,6 +1,6 @@
 """Binance's public endpoints: time, exchangeInfo, book, tape, candles. Tickers are in binance_tickers."""
 
-from typing import Any
+from typing import Any, Final
 
 from lab.sim import binance_params as want
 from lab.sim import public_trades as tape
@@ -124,10 +124,14 @@ def candle_range(market: Market, call: Call, now_ms: int, interval: str, count: 
     return [row for row in rows if end is None or row.open_ms <= end]
 
 
+WEIGHT_TOLD: Final = 6000  # where none is enforced
+
+
 def rate_limits(limits: BinanceLimits) -> list[dict[str, Any]]:
     """The rateLimits block of exchangeInfo, as it is enforced."""
+    weight = limits.weight_limit or WEIGHT_TOLD
     rows = (
-        ("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_limit), ("ORDERS", "SECOND", 10, limits.orders_10s_limit),
+        ("REQUEST_WEIGHT", "MINUTE", 1, weight), ("ORDERS", "SECOND", 10, limits.orders_10s_limit),
         ("ORDERS", "DAY", 1, limits.orders_1d_limit), ("RAW_REQUESTS", "MINUTE", 5, 300_000),
     )  # fmt: skip
     return [

@@ -106,8 +106,8 @@ def _check(config: SimConfig) -> None:
         raise SimConfigError(f"--symbol: given twice in {', '.join(config.symbols)}; give each once")
     if len(config.markets) > len(config.symbols):
         raise SimConfigError("--market: more files than symbols; they are paired in order, add the missing --symbol")
-    if config.weight_limit < 1:
-        raise SimConfigError(f"--weight-limit {config.weight_limit}: must be at least 1")
+    if config.weight_limit < 0:
+        raise SimConfigError(f"--weight-limit {config.weight_limit}: must be at least 0")
     if not 0 <= config.fee_bps < 10_000:
         raise SimConfigError(f"--fee-bps {config.fee_bps}: must be from 0 to below 10000")
     if config.mode is TimeMode.SPEED and not 0 < config.speed <= 1e6:

@@ -47,7 +47,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class BinanceLimits:
-    """Weight and order counters of one IP and account."""
+    """Weight and order counters of one IP and account. A `weight_limit` of 0 counts no weight."""
 
     weight_limit: int = 6000
     orders_10s_limit: int = 50
@@ -68,6 +68,8 @@ class BinanceLimits:
         """Count a request; a Verdict when it must not be served."""
         if now_ms < self._banned_until_ms:
             return self._refuse(418, self._banned_until_ms, now_ms)
+        if not self.weight_limit:
+            return None
         self.weight.roll(now_ms)
         if self.weight.used == 0:
             self._ignored = 0
