@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run an exchange in a box on 127.0.0.1 (Binance or MEXC REST), to trade and rehearse on without an exchange.
+"""Run an exchange in a box on 127.0.0.1 (Binance, MEXC or BTCTurk REST), to trade and rehearse on without an exchange.
 
 The first line on standard output is JSON: rest_url, admin_url, venue, symbols, now_ms. SIGTERM or Ctrl-C ends it with
 exit 0; a bad argument or file is one line on standard error and exit 2.
@@ -31,7 +31,8 @@ from lab.sim.wire import SimServer
 EPILOG = """admin: GET /sim/books /sim/ledger /sim/requests /sim/clock /sim/faults; POST /sim/advance {"ms": N};
 POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
 A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
-frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see."""
+frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see. On BTCTurk's
+DELETE, which only receives a cancel, listing_lag postpones its effect and late_fill fills the order before it."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -45,7 +46,7 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     """(configuration, port) from the command line."""
     parser = OneLineParser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--venue", default="binance", help="binance or mexc")
+    add("--venue", default="binance", help="binance, mexc or btcturk")
     add("--port", type=int, default=0, help="0 = any free port")
     add("--symbol", action="append", default=[], metavar="S", help="repeat for several")
     add("--market", action="append", default=[], type=Path, metavar="FILE",
@@ -57,18 +58,15 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     speed.add_argument("--speed", type=float, help="virtual time runs X times real time")
     speed.add_argument("--step", action="store_true", help="time stands still until POST /sim/advance")
     add("--api-key", default="simkey")
-    add("--api-secret", default="simsecret")
+    add("--api-secret", default="simsecret",
+        help="default simsecret; BTCTurk clients decode their secret: give them c2ltc2VjcmV0, its base64")  # fmt: skip
     add("--ed25519-public", type=Path, metavar="PEM", help="public key that signs instead of the secret")
     add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
-    add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10)")
-    add(
-        "--weight-limit",
-        type=int,
-        default=6000,
-        metavar="N",
-        help="binance: request weight a minute (default 6000; 0 = none)",
-    )
+    add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10); BTCTurk "
+        "adds 18 percent of it as tax and takes both in the quote currency")  # fmt: skip
+    add("--weight-limit", type=int, default=6000, metavar="N",
+        help="binance: request weight a minute (default 6000; 0 = none)")  # fmt: skip
     given = parser.parse_args(arguments)
     mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
     config = SimConfig(
