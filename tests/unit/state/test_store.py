@@ -213,7 +213,7 @@ def test_a_held_lock_is_busy_after_its_bound(house: Home):
     started = time.monotonic()
     with pytest.raises(LockBusy), lock.hold(house, "kill_switch", lock.Rank.CONTROL, wait_s=0.05):
         pytest.fail("two holders")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4  # far below the five seconds of the other holder
     release.set()
     other.join()
     with lock.hold(house, "kill_switch", lock.Rank.CONTROL, wait_s=0):

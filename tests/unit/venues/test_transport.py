@@ -109,7 +109,7 @@ def test_a_slow_drip_ends_at_the_deadline(where: str) -> None:
         took = time.monotonic() - began
     assert isinstance(found, Broken)
     assert (found.kind, found.started) == ("deadline", True)
-    assert 0.5 < took < 1.5
+    assert 0.5 < took < 10  # the drip alone would take half a minute
 
 
 def test_a_body_is_bounded_also_when_it_is_a_zip_bomb() -> None:
