@@ -10,7 +10,7 @@ JOBS ?= 2
 IN := cd "$(ROOT)" &&
 
 # The folders `make check` runs, as far as they exist, slow tests included.
-CHECKED = $(shell $(IN) ls -d tests/tidy tests/unit tests/stateful tests/race tests/runbook tests/sim/test_sim_clients.py 2>/dev/null)
+CHECKED = $(shell $(IN) ls -d tests/tidy tests/unit tests/stateful tests/model tests/race tests/runbook tests/sim/test_sim_clients.py 2>/dev/null)
 
 .PHONY: help setup setup-dev run test check lint audit bench crash soak lock clean
 
@@ -29,7 +29,7 @@ run: setup  ## the demo: a simulated exchange, cron-style ticks, a summary
 test: setup  ## the quick tests
 	@$(IN) $(PYTEST) -n $(JOBS) -m "not slow and not bench and not crash and not soak" $(ARGS)
 
-check: lint  ## ruff, mypy --strict, import-linter, then tidy, unit, stateful, race and runbook tests, slow ones too
+check: lint  ## ruff, mypy --strict, import-linter, then tidy, unit, stateful, model, race and runbook tests, slow ones too
 	@$(IN) $(PYTEST) -n $(JOBS) -m "not bench and not crash and not soak" $(CHECKED)
 
 lint: setup-dev  ## the fast part of check: ruff, mypy --strict, import-linter
