@@ -244,6 +244,7 @@ class Arming(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[arming]"""
 
     certificate_required: bool = False
+    owner: str = ""
 
 
 class Signals(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

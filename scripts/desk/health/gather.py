@@ -118,7 +118,7 @@ def gather(
         gap_end_ms=_gap_end_ms(limits, jobs, now_ms, max(install_ms, boot_ms), whole(known.get("gap_end_ms"))),
         fold=fold, journal=journal, kill=held.kill, kill_problem=_of(held.details, "kill_switch.json"),
         pause=held.pause, pause_problem=_of(held.details, "pause.json"), env_hold=environment_hold.find(home),
-        arming=facts_files.arming(settings, live=True, dry_run=False), clocks=clocks,
+        arming=facts_files.arming(settings, fold, live=True, dry_run=False), clocks=clocks,
         breakers=breakers.entries, breakers_problem=_breakers_problem(breakers),
         rates={venue: _budget(home, venue) for venue in settings.venues}, market=market,
         market_problems=market_problems,
