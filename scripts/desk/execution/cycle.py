@@ -321,6 +321,8 @@ def _enter(state: Cycle, proposal: Proposal) -> None:
     state.run.say(
         f"ENTRY {plan.venue} {plan.symbol} {text(plan.quantity)} at most {text(plan.price)} {plan.strategy}: {result}"
     )
+    if sent.intent is None or sent.intent.state == "FAILED_TERMINAL":  # wanted, and not on the exchange: exit 1
+        state.block(sent.stopped_by)
     if sent.order_id:
         state.entries.append(sent.order_id)
         state.inbox.done(state.desk, proposal.decision, {"outcome": result, "client_order_id": sent.order_id})

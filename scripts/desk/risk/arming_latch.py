@@ -56,7 +56,9 @@ def arm(home: Home, journal: Journal, reason: str, by: str) -> bool:
     Raises:
         StateError, JournalError: not written; nothing is armed.
     """
-    fold, _ = journal.transact(lambda fold: [] if holds_baseline(home, fold) else [_event(Event.LIVE_ARMED, reason, by)])
+    fold, _ = journal.transact(
+        lambda fold: [] if holds_baseline(home, fold) else [_event(Event.LIVE_ARMED, reason, by)]
+    )
     if holds_baseline(home, fold):
         return False
     wanted = {"reason": reason, "by": by, "since": clock.iso(clock.now_ms())}
