@@ -1,4 +1,4 @@
-"""LIVE on the exchange simulator: a LIVE folder, armed by the operator's commands, and what the exchange says itself."""
+"""LIVE on the exchange simulator: a LIVE folder, armed by the operator, and what the exchange itself says."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

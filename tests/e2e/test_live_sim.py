@@ -72,7 +72,7 @@ def test_an_entry_is_sent_once_filled_protected_and_leaves_at_its_stop(tmp_path:
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize(("kind", "arg"), ACCEPTED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("kind", "arg"), ACCEPTED, ids=str)
 def test_an_accepted_order_whose_answer_is_lost_is_found_and_never_sent_again(
     tmp_path: Path, venue: str, kind: str, arg: Any
 ) -> None:
@@ -92,7 +92,7 @@ def test_an_accepted_order_whose_answer_is_lost_is_found_and_never_sent_again(
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize(("kind", "arg"), LOST, ids=lambda value: str(value))
+@pytest.mark.parametrize(("kind", "arg"), LOST, ids=str)
 def test_an_order_the_exchange_never_took_is_unknown_until_evidence_and_never_sent_again(
     tmp_path: Path, venue: str, kind: str, arg: Any
 ) -> None:
@@ -234,7 +234,7 @@ SWITCHES = (  # what the operator says or leaves unsaid -> the code
 )
 
 
-@pytest.mark.parametrize(("env", "arguments", "code"), SWITCHES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("env", "arguments", "code"), SWITCHES, ids=str)
 def test_a_switch_that_is_not_set_to_send_sends_nothing(
     tmp_path: Path, env: dict[str, str], arguments: tuple[str, ...], code: str
 ) -> None:
