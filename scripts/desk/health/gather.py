@@ -44,7 +44,7 @@ from desk.venues.table import VENUES
 UPTIME: Final = Path("/proc/uptime")
 LOOKED_AT: Final = (  # state files that no other look of this module would find corrupt
     "intents", "positions", "portfolio", "mode", "audit_head", "order_lease", "clock", "rate_budget", "system_status",
-    "policy", "cron_health",
+    "policy", "cron_health", "live_ok", "safe_mode",
 )  # fmt: skip
 NOT_OURS: Final = frozenset({"STATE_DB_PATH", "LOG_LEVEL"})  # of the BTCTurk runbook: accepted, nothing depends on them
 SECRET_ENDINGS: Final = ("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")
