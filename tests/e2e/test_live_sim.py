@@ -5,6 +5,8 @@ without every arming factor nothing leaves at all, and the code is named (P10).
 """
 
 import json
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +14,11 @@ from typing import Any
 
 import pytest
 
+import daykit
 import livekit
 from desk.execution import submit
+from lab.day import SCRIPTS
+from lab.sim.server import running_sim
 from livekit import ACK, SYMBOL, Live
 
 VENUES = ("binance", "mexc")
@@ -23,6 +28,19 @@ ACCEPTED = (  # the order stands, its answer is lost or worthless: (fault, its a
 )  # fmt: skip
 LOST = (("redirect_307", None), ("drop_before", None), ("html_502", None), ("http_status", 503))
 TICKS_UNTIL_NOT_FOUND = 6  # both venues' quiet times and looks, at a look a minute
+DIES = """
+import os, sys
+import router
+from desk.execution import intent, submit
+
+def dies(desk, plan, order_id, timestamp_ms, last_check):
+    if sys.argv[1] == "after":
+        desk.account_of(plan.venue).place_order(intent.request_of(plan, order_id), timestamp_ms)
+    os._exit(137)
+
+submit._send = dies
+router.main(["--live"])
+"""
 
 
 def _moving(factor: str, after_min: int = 4) -> dict[str, Any]:
@@ -216,6 +234,130 @@ def test_older_trades_of_the_account_are_history_not_foreign(tmp_path: Path) -> 
         told = rig.door("reconcile")
         assert told.code == 0, told
         assert rig.events("INITIAL_CAPITAL")[0]["data"]["balances"]["USDT"] == str(rig.owned("USDT").normalize())
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_part_that_filled_is_booked_and_protected(tmp_path: Path, venue: str) -> None:
+    with livekit.armed(tmp_path, venue) as rig:
+        rig.signal("in")
+        rig.fault("partial_fill", "0.5")
+        assert rig.tick()["router"].code == 0
+        bought = rig.orders("BUY")
+        assert len(bought) == 1 and Decimal(bought[0]["executedQty"]) < Decimal(bought[0]["origQty"])
+        assert rig.quantity == rig.owned() > 0
+        _assert_protected(rig)
+        livekit.assert_books_close(rig)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_definite_no_is_final_named_and_not_tried_again(tmp_path: Path, venue: str) -> None:
+    with livekit.armed(tmp_path, venue) as rig:
+        rig.signal("in")
+        rig.fault("timestamp_1021")
+        told = rig.tick()["router"]
+        assert told.code == 1 and "intent:rejected" in told.last, told
+        rig.tick()
+        assert [intent.state for intent in rig.fold().intents.intents.values()] == ["FAILED_TERMINAL"]
+        assert len(rig.posts()) == 1 and rig.orders("BUY") == []
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_the_first_live_tick_opens_the_books_and_without_balances_nothing_enters(tmp_path: Path, venue: str) -> None:
+    with livekit.market(tmp_path, venue) as rig:
+        assert rig.sim is not None
+        rig.sim.fault("http_status", method="GET", path="/api/v3/account", count=None, arg=500)
+        rig.minute()
+        rig.door("router", "--live")
+        rig.door("heartbeat")
+        rig.arm()
+        rig.signal("in")
+        rig.minute()
+        rig.door("router", "--live")
+        assert rig.events("INITIAL_CAPITAL") == [] and rig.posts() == []
+        rig.sim.clear_faults()
+        for _ in range(7):  # the breaker's cool-down, then two good heartbeats
+            rig.tick()
+        opening = rig.events("INITIAL_CAPITAL")
+        assert [event["data"]["balances"] for event in opening] == [{"USDT": "10000"}]
+
+
+def test_both_venues_trade_side_by_side(tmp_path: Path) -> None:
+    with (
+        running_sim(venue="mexc", symbols=(SYMBOL,), seed=livekit.SEED) as other,
+        livekit.market(
+            tmp_path, VENUES="binance,mexc", MEXC_REST_URL=other.rest_url, MEXC_API_KEY="simkey",
+            MEXC_API_SECRET="simsecret",
+        ) as rig,
+    ):  # fmt: skip
+        other.advance(livekit.BARS_BEFORE * 60_000)
+
+        def tick() -> dict[str, Any]:
+            other.advance(60_000)
+            return rig.tick()
+
+        tick()
+        rig.arm()
+        tick()
+        rig.signal("here")
+        rig.signal("there", venue="mexc")
+        for _ in range(2):  # one entry a cycle
+            tick()
+        last = tick()
+        assert {door: said.code for door, said in last.items()} == dict.fromkeys(last, 0), last
+        for sim in (rig.sim, other):
+            assert sim is not None
+            assert [order["status"] for order in sim.books()["orders"] if order["side"] == "BUY"] == ["FILLED"]
+        assert set(rig.fold().positions.positions) == {f"binance:{SYMBOL}", f"mexc:{SYMBOL}"}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_router_that_dies_around_the_bytes_never_doubles_the_order(tmp_path: Path, moment: str) -> None:
+    """Real processes: one dies with its intent durable, just before or just after the exchange took the order."""
+    with livekit.armed(tmp_path) as rig:
+        rig.signal("in")
+        rig.minute()
+        died = subprocess.run(
+            [sys.executable, "-c", DIES, moment], cwd=SCRIPTS, env={"PATH": "/usr/bin:/bin", **rig.env}, timeout=60,
+            capture_output=True,
+        )  # fmt: skip
+        assert died.returncode == 137, died
+        assert [intent.state for intent in rig.fold().intents.intents.values()] == ["SENT_UNKNOWN"]
+        for _ in range(1 if moment == "after" else TICKS_UNTIL_NOT_FOUND):
+            rig.minute()
+            rig.spawn("reconcile")
+            rig.spawn("router", "--live")
+        assert len(rig.orders("BUY")) == (moment == "after")
+        assert len(_sent_entries(rig)) == (moment == "after")
+        assert rig.quantity == rig.owned()
+        if moment == "after":
+            _assert_protected(rig)
+        livekit.assert_books_close(rig)
+
+
+def test_routers_that_overlap_send_one_order(tmp_path: Path) -> None:
+    with livekit.armed(tmp_path) as rig:
+        rig.signal("in")
+        rig.minute()
+        command = [sys.executable, str(SCRIPTS / "router.py"), "--live"]
+        env = {"PATH": "/usr/bin:/bin", **rig.env}
+        running = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(4)]
+        assert {process.wait(timeout=60) for process in running} <= {0, 1, 3}
+        rig.tick()
+        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        _assert_protected(rig)
+        livekit.assert_books_close(rig)
+
+
+def test_a_stepped_live_day_gives_the_same_journal_twice(tmp_path: Path) -> None:
+    told = []
+    for name in ("a", "b"):
+        with livekit.armed(tmp_path / name, scenario=_moving("0.95")) as rig:
+            rig.signal("in")
+            for _ in range(7):
+                rig.tick()
+            assert rig.orders("SELL")
+            told.append(daykit.journal_hash(rig.home))
+    assert told[0] == told[1]
 
 
 # -- not armed: nothing leaves, and the code says why

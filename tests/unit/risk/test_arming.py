@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 import arming as door
+import mode
 from desk.base.errors import StateError
 from desk.base.reasons import Reason
 from desk.health import merge
@@ -298,6 +299,24 @@ def test_paper_has_nothing_to_arm_and_keeps_a_baseline(
     assert door.main(["baseline", "--clear", "--reason", "sure", *ACK]) == 0
 
 
+def test_a_mode_switch_disarms_and_keeps_the_baseline(live: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    arming_latch.arm(live.home, live.journal(), "go", "tester")
+    kept = ok_file(live).read_bytes()
+    switch = ("switch", "PAPER", "--reason", "a pause")
+    assert mode.main(list(switch)) == 0
+    assert not ok_file(live).exists()
+    assert mode.main(["switch", "LIVE", "--reason", "again"]) == 0
+    ok_file(live).write_bytes(kept)
+    assert not is_armed(live), "an older arming does not count in a new folder"
+    assert door.main(["baseline", "--reason", "unsure"]) == 0
+    assert mode.main(list(switch)) == 0
+    monkeypatch.setenv("SYSTEM_MODE", "PAPER")
+    live.mode = "PAPER"
+    assert holds(live)
+    live.sync()
+    assert live.fold().portfolio.baseline.state == "active"
+
+
 def test_a_folder_of_the_other_mode_is_not_armed(live: Room, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     paper = make(tmp_path / "paper", monkeypatch, "PAPER")
     paper.stamp()
@@ -337,12 +356,14 @@ def test_no_secret_of_a_reason_is_written_down(live: Room, monkeypatch: pytest.M
 # -- who may arm
 
 
-def run(room: Room, *words: str, terminal: bool, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    room: Room, *words: str, terminal: bool, script: str = str(SCRIPT), **env: str
+) -> subprocess.CompletedProcess[str]:
     """The door as a process, at a terminal or not."""
     ours, theirs = pty.openpty()
     try:
         return subprocess.run(
-            [sys.executable, str(SCRIPT), *words], capture_output=True, text=True, timeout=60,
+            [sys.executable, script, *words], capture_output=True, text=True, timeout=60,
             stdin=theirs if terminal else subprocess.DEVNULL, env=os.environ | env,
         )  # fmt: skip
     finally:
@@ -389,6 +410,24 @@ def test_the_owner_arms_testnet_from_a_terminal_and_mainnet_needs_a_certificate(
     assert told.returncode == 0 and is_armed(live), told
     status = run(live, "status", "--json", terminal=False, VENUE_ENV="mainnet")
     assert "arming:certificate_missing" in json.loads(status.stdout)["unmet"]["entry"], "and it stays shut"
+
+
+def test_releasing_a_live_kill_switch_wants_them_too(live: Room) -> None:
+    """Engaging never does: stopping is everybody's."""
+    live.engage("manual")
+    script = str(SCRIPT.with_name("kill_switch.py"))
+
+    def door(*words: str, terminal: bool) -> subprocess.CompletedProcess[str]:
+        return run(live, *words, terminal=terminal, script=script, VENUE_ENV="testnet")
+
+    assert door("engage", "--reason", "again", terminal=False).returncode == 0
+    refused = door("release", "--reason", "go", *ACK, terminal=False)
+    assert refused.returncode == 1 and "arming:no_terminal" in refused.stdout.splitlines()[-1]
+    assert "arming:not_owner" in door("release", "--reason", "go", *ACK, terminal=True).stdout
+    assert live.latches().kill.active
+    owner(live, me())
+    assert door("release", "--reason", "go", *ACK, terminal=True).returncode == 0
+    assert not live.latches().kill.active
 
 
 def test_on_the_simulator_neither_is_asked(live: Room) -> None:
