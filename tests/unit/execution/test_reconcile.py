@@ -160,7 +160,7 @@ def _in_archive(paper: Bench) -> int:
 def test_a_foreign_trade_older_than_the_opening_balances_is_history(
     paper: Bench, later_ms: int, names: set[str]
 ) -> None:
-    opened_ms = paper.desk().fold().portfolio.opening_ms["binance"]
+    opened_ms = paper.desk().fold().portfolio.opened_ms["binance"]
     paper.later(60_000)
     strange = Trade(
         trade_id="t1", symbol="BTCUSDT", order_id="9", client_order_id="web_1", side=Side.BUY, quantity=D("1"),
