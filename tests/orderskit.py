@@ -65,18 +65,18 @@ def resting_entry(rig: Rig, decision: str = "resting", below: str = "0.9") -> st
     return made[0]
 
 
-def bought(rig: Rig, symbol: str = badkit.HELD, quantity: str = "0.002") -> None:
-    """A position bought at the market and given its stop."""
+def bought(rig: Rig, venue: str = "binance") -> None:
+    """A position of 0.002 BTC bought at the market and given its stop."""
 
     def act(hands: Hands) -> None:
         facts = hands.desk.facts
         assert facts is not None
-        found = facts.symbols[f"binance:{symbol}"]
+        found = facts.symbols[f"{venue}:{badkit.HELD}"]
         assert found.best_ask is not None
         price = (found.best_ask * D("1.01")).quantize(D("0.01"))
         stop = (found.best_ask * D("0.97")).quantize(D("0.01"))
-        sent(hands, entry(symbol=symbol, quantity=quantity, price=str(price), plan_stop=stop, plan_target=D("0")))
-        assert operator_desk.restore(hands, f"binance:{symbol}")
+        sent(hands, entry(venue=venue, price=str(price), plan_stop=stop, plan_target=D("0")))
+        assert operator_desk.restore(hands, f"{venue}:{badkit.HELD}")
 
     at_the_desk(rig, act)
 

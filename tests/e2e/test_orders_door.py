@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,7 +207,7 @@ def test_a_protective_leg_goes_only_by_name_and_comes_back(rig: Rig) -> None:
     refused = rig.door("orders", "cancel", stop, *REASON, "--yes")
     assert refused.code == 1 and "REFUSED" in refused.last and order(rig, stop).status == "NEW"
     said = rig.door("orders", "cancel", stop, *REASON, "--protection", "--yes")
-    assert said.code == 0 and f"this leaves {HELD_KEY} 0.00165 BTC without its stop" in said.out, said
+    assert said.code == 0 and f"this leaves {HELD_KEY} 0.00165 BTC without protection" in said.out, said
     assert order(rig, stop).status == "CANCELED" and stop_of(rig) == ""
     flagged = rig.door("orders", "positions")
     assert flagged.code == 1 and "UNPROTECTED" in flagged.out
@@ -328,6 +331,17 @@ def test_flatten_gives_up_on_a_lease_that_is_never_free(rig: Rig) -> None:
             said = rig.spawn("orders", *FLATTEN, *more)
             assert_clear(said, {3}, "the order lease is held by router")
     assert seq(rig) == before and stop_of(rig)
+
+
+def test_two_flattens_at_once_sell_once(rig: Rig) -> None:
+    """P7."""
+    command = [sys.executable, str(badkit.SCRIPTS / "orders.py"), *FLATTEN]
+    both = [subprocess.Popen(command, env=os.environ | rig.env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    sales = [i for i in fold_of(rig).intents.intents.values() if i.leg == "exit"]
+    assert [str(i.filled) for i in sales] == ["0.00165"], told
+    assert_whole(rig)
 
 
 def test_a_kill_between_cancel_and_exit_is_healed_by_the_next_tick(rig: Rig) -> None:

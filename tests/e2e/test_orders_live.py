@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,12 @@ CHANGES = {old: new for old, new in badkit.CHANGES.items() if "_s = " in old}  #
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """A LIVE account on the simulator: 0.002 BTC bought at the market, its stop resting there; kill switch active."""
     monkeypatch.setattr(store, "READ_TRY_GAP_S", 0.001)
-    home = tmp_path / "home"
+    with live_account(tmp_path / "home", "binance") as found:
+        yield found
+
+
+@contextmanager
+def live_account(home: Path, venue: str) -> Iterator[Rig]:
     (home / "config").mkdir(parents=True)
     (home / ".env").write_text("")
     text = daykit.CONFIG.read_text()
@@ -35,11 +41,15 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
         assert old in text, old
         text = text.replace(old, new)
     (home / "config" / "sanad.toml").write_text(text)
-    with running_sim(seed=badkit.SEED, balances={"USDT": "10000"}) as sim:
+    with running_sim(venue=venue, seed=badkit.SEED, balances={"USDT": "10000"}) as sim:
         sim.advance(badkit.BARS_BEFORE * 60_000)
-        live = {"SYSTEM_MODE": "LIVE", "UNIVERSE_SYMBOLS": badkit.HELD}
+        upper = venue.upper()
+        live = {
+            "SYSTEM_MODE": "LIVE", "VENUES": venue, "UNIVERSE_SYMBOLS": badkit.HELD, f"{upper}_REST_URL": sim.rest_url,
+            f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": "simsecret",
+        }  # fmt: skip
         found = Rig(home, sim, badkit.environment(home, sim) | live)
-        bought(found)
+        bought(found, venue)
         yield found
 
 
@@ -184,6 +194,18 @@ def test_a_thin_book_leaves_a_protected_rest(rig: Rig) -> None:
     rig.minute()
     assert rig.door("orders", *FLATTEN).code == 0 and standing(rig) == []
     assert_whole(rig)
+
+
+def test_an_exchange_that_only_acknowledges_is_asked_until_it_has_spoken(tmp_path: Path) -> None:
+    """MEXC answers an order before it has matched it, and takes no stop orders on spot."""
+    with live_account(tmp_path / "home", "mexc") as rig:
+        rig.door("reconcile")
+        held = rig.door("orders", "positions", "--json").document["positions"]
+        assert [row["protection"][0].split(" at ")[0] for row in held] == ["watched each tick"]
+        said = rig.spawn("orders", *FLATTEN)
+        assert said.code == 0 and fold_of(rig).positions.positions == {}, said
+        assert [Decimal(str(o["executedQty"])) for o in sales(rig)] == [Decimal("0.00199")]
+        assert_whole(rig)
 
 
 def test_on_a_damaged_journal_the_exchanges_list_says_what_is_ours(rig: Rig) -> None:

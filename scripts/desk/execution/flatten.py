@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from desk.base import clock
 from desk.base.errors import JournalError, StateError, WorldError
 from desk.base.money import ZERO, divide, text
 from desk.base.reasons import Reason
 from desk.execution import exits, lookup, operator_cancel
+from desk.execution import intent as intents
 from desk.execution.intent import ENTRY, EXIT, LEG_EXIT
 from desk.execution.operator_desk import Hands, Scope, restore
 from desk.journal import intent_table
@@ -22,6 +24,8 @@ from desk.journal.state import Fold, Position, is_open
 FLAT: Final = "FLAT"
 DUST: Final = "DUST"
 LEFT: Final = "LEFT"
+LOOKS_MAX: Final = 5
+LOOK_GAP_S: Final = 0.5
 PRICE_PLACES: Final = Decimal("1e-8")
 
 
@@ -98,7 +102,7 @@ def _one(hands: Hands, name: str, position: Position, why: str, before: dict[str
         problem = "no trading rules, or the venue is not in VENUES: its stop stays"
     else:
         try:
-            exits.close_position(hands.desk, position, LEG_EXIT, bid, why, hands.may_exit)
+            _sell(hands, position, bid, why)
         except (JournalError, StateError):
             raise
         except WorldError as error:
@@ -107,6 +111,24 @@ def _one(hands: Hands, name: str, position: Position, why: str, before: dict[str
         if not restore(hands, name):
             problem = problem or "the exchange failed while its stop was placed anew: the router's next tick does it"
     return _result(hands, name, position.position_id, problem, before.get(position.position_id, (ZERO, ZERO)))
+
+
+def _sell(hands: Hands, position: Position, bid: Decimal, why: str) -> None:
+    """Free it, each cancel confirmed by query; sell; and hear from the exchange how the sale ended.
+
+    Some exchanges answer a cancel or an order before they have worked on it: both are looked up until they are final.
+    """
+    desk = hands.desk
+    operator_cancel.carry_out(desk, [n for n, i in intents.standing(desk.fold(), position) if i.kind == EXIT], why)
+    exits.close_position(desk, position, LEG_EXIT, bid, why, hands.may_exit)
+    for number in range(LOOKS_MAX):
+        open_sales = intents.standing(desk.fold(), position, LEG_EXIT)
+        if not open_sales:
+            return
+        if number:
+            clock.pause_s(LOOK_GAP_S)
+        for name, intent in open_sales:
+            lookup.look(desk, name, intent)
 
 
 def _result(hands: Hands, name: str, position_id: str, problem: str, before: tuple[Decimal, Decimal]) -> Result:

@@ -131,5 +131,5 @@ def uncovered_without(fold: Fold, cancelled: Sequence[str]) -> list[str]:
         position = fold.positions.positions.get(where)
         naked = sum((max(i.quantity - i.filled, ZERO) for n in names for i in [fold.intents.intents[n]]), ZERO)
         if position is not None and naked:
-            clauses.append(f"{where} {text(min(naked, position.quantity))} {position.base} without its stop")
+            clauses.append(f"{where} {text(min(naked, position.quantity))} {position.base} without protection")
     return clauses
