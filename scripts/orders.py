@@ -38,6 +38,7 @@ from desk.journal.state import Fold
 from desk.risk import latches
 from desk.risk.redact import without_secrets
 from desk.runtime import operator_args
+from desk.runtime.run_log import tell
 from desk.runtime.tick import Outcome, Run, run_door
 
 DOOR: Final = "orders"
@@ -126,9 +127,9 @@ def flatten(run: Run, args: argparse.Namespace) -> Outcome:
         for name, position in found.items():
             run.say(f"would cancel its protection and sell {name} {text(position.quantity)} {position.base}")
         return _dry(run, "FLATTEN", len(found) + len(waiting), {"would_sell": list(found), "would_cancel": waiting})
-    _say_acting(run)
+    document = _acting(run)
     with leased(run), latched(run):
-        return _flatten(run, scope, _reason(run, args))
+        return _flatten(run, scope, _reason(run, args), document)
 
 
 COMMANDS: Final[dict[str, Callable[[Run, argparse.Namespace], Outcome]]] = {
@@ -173,7 +174,7 @@ def _cancels(run: Run, args: argparse.Namespace, scope: Scope, choose: Callable[
         for row in (orders_view.row(name, fold.intents.intents[name], clock.now_ms()) for name in choice.chosen):
             run.say(f"would cancel {row['client_order_id']} {row['leg']} {row['side']} {row['symbol']} {row['state']}")
         return _dry(run, word, len(choice.chosen), document | {"would_cancel": list(choice.chosen)})
-    _say_acting(run)
+    document |= _acting(run)
     with latched(run):
         return _carry_out(run, choice, _reason(run, args), word, document)
 
@@ -208,8 +209,7 @@ def _cancel_blind(run: Run, args: argparse.Namespace, scope: Scope, word: str, d
     refused = _refused(run, None, word)
     if refused is not None:
         return refused
-    if args.yes:
-        _say_acting(run)
+    acting = _acting(run) if args.yes else {}
     hands, order_id = Hands.of(run, clients_of(run)), getattr(args, "client_id", "")
     blind = Blind(order_id, protection=args.protection, sends=args.yes)
     found = cancel_blind.carry_out(hands.desk, scope, blind)
@@ -217,8 +217,10 @@ def _cancel_blind(run: Run, args: argparse.Namespace, scope: Scope, word: str, d
         run.say(f"kept {name}: {why}")
     for name, clause in found.left:
         run.warn("WARN", f"not confirmed {name}: {clause}")
-    document = {"cancelled": found.gone, "not_confirmed": [list(pair) for pair in found.left],
-                "would_cancel": found.would, "journal": damage.line()}  # fmt: skip
+    document = acting | {
+        "cancelled": found.gone, "not_confirmed": [list(pair) for pair in found.left], "would_cancel": found.would,
+        "kept": [list(pair) for pair in found.kept], "journal": damage.line(),
+    }  # fmt: skip
     if found.would:
         for name in found.would:
             run.say(f"would cancel {name} by the exchange's list, not journalled")
@@ -229,7 +231,7 @@ def _cancel_blind(run: Run, args: argparse.Namespace, scope: Scope, word: str, d
     return Outcome(WARN, f"ORDERS {word} — {tail}", document)
 
 
-def _flatten(run: Run, scope: Scope, why: str) -> Outcome:
+def _flatten(run: Run, scope: Scope, why: str, document: dict[str, Any]) -> Outcome:
     hands = Hands.of(run, clients_of(run))
     report = flattening.flatten(hands, scope, why)
     _publish(run)
@@ -245,7 +247,7 @@ def _flatten(run: Run, scope: Scope, why: str) -> Outcome:
         run.say("entries are not stopped: kill_switch.py engage --reason TEXT, or pause.py --reason TEXT")
     counts = {word: sum(r.outcome == word for r in report.results) for word in
               (flattening.FLAT, flattening.DUST, flattening.LEFT)}  # fmt: skip
-    document = {
+    document |= {
         "results": [_result(result) for result in report.results], "entries_left": [n for n, _ in report.entries_left],
     }  # fmt: skip
     verdict = f"ORDERS FLATTEN — {', '.join(f'{count} {word.lower()}' for word, count in counts.items())}"
@@ -277,10 +279,12 @@ def _dry(run: Run, word: str, count: int, document: dict[str, Any]) -> Outcome:
     return Outcome(WARN, f"ORDERS {word} — dry run, {count} to do: nothing was sent; add --yes", document)
 
 
-def _say_acting(run: Run) -> None:
+def _acting(run: Run) -> dict[str, Any]:
+    """Say what holds the router and not this; the same for the document."""
     line = operator_desk.acts_line(run)
     if line:
         run.say(line)
+    return {"acting": line}
 
 
 def _publish(run: Run) -> None:
@@ -296,7 +300,7 @@ def _print_table(run: Run, head: Sequence[str], cells: list[list[str]]) -> None:
         return
     from desk.venues.commands import render
 
-    print(render([head, *cells]))
+    tell(render([head, *cells]))
 
 
 def _result(result: flattening.Result) -> dict[str, str]:

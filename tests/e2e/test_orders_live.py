@@ -21,6 +21,7 @@ from orderskit import HELD, REASON, at_the_desk, bought, dies_at, events_since, 
 
 ORDER = "/api/v3/order"
 FLATTEN = ("flatten", *REASON, "--yes")
+ACTING = "acting for the operator: what holds the router ({}) does not hold this"
 CHANGES = {old: new for old, new in badkit.CHANGES.items() if "_s = " in old}  # short waits
 
 
@@ -83,7 +84,7 @@ def test_flatten_sends_the_real_thing_without_live_and_says_so(rig: Rig) -> None
     assert dry.code == 1 and [o["clientOrderId"] for o in standing(rig)] == [stop]
     said = rig.spawn("orders", *FLATTEN)
     assert said.code == 0, said
-    assert said.lines[0] == "acting for the operator: no --live, SAFE_MODE, DRY_RUN holds the router only"
+    assert said.lines[0] == ACTING.format("no --live, SAFE_MODE, DRY_RUN")
     assert "entries are not stopped" not in said.out  # a new LIVE folder has its kill switch engaged
     assert standing(rig) == [] and [o["executedQty"] for o in sales(rig)] == ["0.00199000"]
     told = [line["event"] for line in events_since(rig, before) if line["event"] != "STAGE_CHANGED"]

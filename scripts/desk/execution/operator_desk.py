@@ -124,7 +124,7 @@ def acts_line(run: Run) -> str:
         )
         if holds
     ]  # fmt: skip
-    return f"{ACTS}: {', '.join(held)} holds the router only" if held else ""
+    return f"{ACTS}: what holds the router ({', '.join(held)}) does not hold this" if held else ""
 
 
 def needs_care(fold: Fold, names: Iterable[str]) -> list[str]:
