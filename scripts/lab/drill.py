@@ -141,7 +141,7 @@ def _outcome(run: Run, found: Sequence[Round], bound_ms: int) -> Outcome:
         print(
             tabulate(rows, headers=("last entry POST, counted from engage's return", "rounds"), disable_numparse=True)
         )
-    run.say(f"{posts} entries left before their engagement took hold, {stopped} were stopped at the last look")
+    run.say(f"{posts} entries left, {stopped} were stopped at the last look")
     worst_ms = max(waits_ms)
     word = "OK" if worst_ms <= bound_ms else "FAIL"
     verdict = (
