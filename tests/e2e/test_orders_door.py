@@ -334,6 +334,17 @@ def test_flatten_gives_up_on_a_lease_that_is_never_free(rig: Rig) -> None:
     assert seq(rig) == before and stop_of(rig)
 
 
+def test_no_sale_begins_when_the_time_is_up(rig: Rig) -> None:
+    """Else the deadline could fall between the cancel of the stop and the sale."""
+    assert rig.sim is not None
+    stop = stop_of(rig)
+    with_config(rig, "tick_deadline_s = 45", "tick_deadline_s = 1")
+    rig.sim.fault("latency_ms", path="/api", count=None, arg=400)
+    said = rig.spawn("orders", *FLATTEN)
+    assert said.code == 1 and "no time left in this run: its stop stays" in said.out, said
+    assert stop_of(rig) == stop
+
+
 def test_two_flattens_at_once_sell_once(rig: Rig) -> None:
     """P7."""
     command = [sys.executable, str(badkit.SCRIPTS / "orders.py"), *FLATTEN]

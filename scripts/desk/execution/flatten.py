@@ -20,10 +20,12 @@ from desk.execution.intent import ENTRY, EXIT, LEG_EXIT
 from desk.execution.operator_desk import Hands, Scope, restore
 from desk.journal import intent_table
 from desk.journal.state import Fold, Position, is_open
+from desk.runtime import lease
 
 FLAT: Final = "FLAT"
 DUST: Final = "DUST"
 LEFT: Final = "LEFT"
+NO_TIME: Final = "no time left in this run: its stop stays; run it again"
 LOOKS_MAX: Final = 5
 LOOK_GAP_S: Final = 0.5
 PRICE_PLACES: Final = Decimal("1e-8")
@@ -83,13 +85,20 @@ def flatten(hands: Hands, scope: Scope, why: str) -> Report:
         JournalError, StateError: journal or paper books failed; what is not sold keeps or regains its stop next tick.
     """
     desk = hands.desk
+    until_s = clock.monotonic_s() + desk.run.settings.config.runtime.tick_deadline_s
     lookup.deny_never_sent(desk)
     lookup.look_at_all(desk, scope.venue, scope.symbol)
     hands.snapshot()
     lookup.look_at_all(desk, scope.venue, scope.symbol)  # paper stops that met the fresh book are booked
     before = {p.position_id: _exits_of(desk.fold(), p.position_id) for p in held(desk.fold(), scope).values()}
     cancels = operator_cancel.carry_out(desk, waiting(desk.fold(), scope), why)
-    results = [_one(hands, name, p, why, before) for name, p in held(desk.fold(), scope).items()]
+    results = []
+    for name, position in held(desk.fold(), scope).items():
+        lease.beat(desk.run.home, desk.run.door)
+        if clock.monotonic_s() > until_s:  # a sale that has begun is carried through; none begins too late
+            results.append(Result(name, LEFT, ZERO, ZERO, position.quantity, NO_TIME))
+        else:
+            results.append(_one(hands, name, position, why, before))
     return Report(tuple(results), tuple(cancels.left))
 
 

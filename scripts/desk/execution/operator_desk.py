@@ -25,6 +25,7 @@ from desk.runtime.lease import order_lease
 from desk.runtime.tick import Run
 from desk.state import store
 
+DEADLINES: Final = 2  # one tick's time to begin things in, one more to carry through what has begun
 ACTS: Final = "acting for the operator"
 
 
@@ -78,7 +79,7 @@ class Hands:
 
 @contextmanager
 def leased(run: Run) -> Iterator[None]:
-    """Hold the order lease: at once, else after a wait that is said. The tick and its deadline start with it.
+    """Hold the order lease: at once, else after a wait that is said. The run's time starts with it.
 
     Raises:
         LockBusy: another door kept it all the time (exit 3).
@@ -91,7 +92,7 @@ def leased(run: Run) -> Iterator[None]:
             run.say(f"waiting up to {wait_s} s: {busy.what}")
             stack.enter_context(order_lease(run.home, run.door, wait_s))
         run.tick_ms = clock.start_tick()
-        run.deadline_s = clock.monotonic_s() + run.settings.config.runtime.tick_deadline_s
+        run.deadline_s = clock.monotonic_s() + DEADLINES * run.settings.config.runtime.tick_deadline_s
         yield
 
 
