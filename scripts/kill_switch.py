@@ -1,9 +1,10 @@
-"""The kill switch for the operator: `engage`, `release`, `status`. Owns arguments, order of work and printing.
+"""The kill switch for the operator: `engage`, `release`, `status`, `drill`. Owns arguments, order of work, printing.
 
 engage: latch first, then pending entries are cancelled, a snapshot is left, and what still stands is printed. It works
 without SYSTEM_MODE and with a broken configuration. Exit 0: the latch is durable; 1: cancels not confirmed in LIVE;
 2: it could not be written anywhere. release: exit 0 released, 1 refused, with every clause that still holds; of a LIVE
-folder (but for the simulator's) only from a terminal and by the configured owner.
+folder (but for the simulator's) only from a terminal and by the configured owner. drill: how late after engage an entry
+may still leave, measured on a simulator; exit 0 within the bound, 1 not.
 """
 
 from desk.runtime import bootstrap
@@ -39,6 +40,8 @@ from desk.runtime.bare import run_anyway
 from desk.runtime.tick import Outcome, Run, run_door
 
 DOOR: Final = "kill_switch"
+DRILL_ROUNDS: Final = 20
+DRILL_ROUNDS_MAX: Final = 200
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,18 @@ def status(run: Run, args: argparse.Namespace) -> Outcome:
     return Outcome(code, f"KILL SWITCH — {kill_words.state(found)}", document)
 
 
+def drill(args: argparse.Namespace) -> int:
+    """Engage again and again under a flood of entries, in a folder and on an exchange of its own."""
+    from lab import drill as room  # only here: it brings the simulator
+
+    return room.main(args.rounds, as_json=args.json)
+
+
 def main(argv: list[str] | None = None, canceller: Canceller = cancel_entries) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(argv)
+    if args.command == "drill":
+        return drill(args)
     if args.command == "release":
         if (args.size_frac is None) != (args.duration_ms is None):
             operator_args.refuse("kill_switch.py release", "--size-frac and --for go together")
@@ -267,9 +279,17 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--size-frac", help="come back smaller, e.g. 0.5 (with --for)")
     two.add_argument("--for", dest="duration_ms", type=operator_args.duration_ms, help="how long, e.g. 4h")
     three = subs.add_parser("status", help="the effective latch and what would release it")
-    for sub in (one, two, three):
+    four = subs.add_parser("drill", help="measure how late after engage an entry may still leave, on a simulator")
+    four.add_argument("--rounds", type=_rounds, default=DRILL_ROUNDS, help=f"engagements, at most {DRILL_ROUNDS_MAX}")
+    for sub in (one, two, three, four):
         sub.add_argument("--json", action="store_true", help="one JSON document")
     return parser
+
+
+def _rounds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= DRILL_ROUNDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {DRILL_ROUNDS_MAX}")
+    return int(text)
 
 
 if __name__ == "__main__":

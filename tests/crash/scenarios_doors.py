@@ -20,7 +20,10 @@ from crash.scenario import Child, Result, Scenario
 MASTER, JOBS, CLOCK, START = "SANAD_CRASH_MASTER", "SANAD_CRASH_JOBS", "SANAD_CRASH_CLOCK", "SANAD_CRASH_START_MS"
 SETTLE_MS = (0, 70_000, 110_000)  # later ticks: long enough for "not found" to become evidence
 MINIMUM_NOTIONAL = 10
-PLOTS = ("first_tick", "entry", "exit", "trail", "reconcile", "new_day", "kill_switch", "pause_resume", "limits")
+PLOTS = (
+    "first_tick", "entry", "exit", "trail", "reconcile", "new_day", "kill_switch", "pause_resume", "limits", "flatten",
+    "cancel_protection",
+)  # fmt: skip
 
 
 def setup(child: Child) -> None:

@@ -109,6 +109,10 @@ PLOTS = {
     "pause_resume": Plot(
         _quiet, (("pause", "--reason", "x"), ("resume", "--reason", "y", "--ack", "I_UNDERSTAND")), QUIET
     ),
+    "flatten": Plot(_held, (("orders", "flatten", "--reason", "x", "--yes"), ("router",)), QUIET),
+    "cancel_protection": Plot(
+        _held, (("orders", "cancel-all", "--reason", "x", "--protection", "--yes"), ("router",)), QUIET
+    ),
     "limits": Plot(_quiet, (("limits", "set", "size_frac=0.5", "--for", "4h", "--reason", "x"),), QUIET),
 }
 

@@ -298,6 +298,7 @@ ODD = ("\udcff", "\u043a\u043b\u044e\u0447 \U0001f525", "a\nb\tc", LONG, "'; DRO
         ("kill_switch", "engage", "--reason"), ("pause", "--reason"), ("breakers", "reset", "all", "--reason"),
         ("limits", "clear", "--reason"), ("mode", "switch", "PAPER", "--discard", "--reason"),
         ("resume", "--ack", "I_UNDERSTAND", "--reason"),
+        ("orders", "flatten", "--yes", "--reason"),
         ("kill_switch", "release", "--ack", "I_UNDERSTAND", "--reason"),
     ],
     ids=" ".join,

@@ -15,7 +15,7 @@ BASE_MAY_IMPORT = sys.stdlib_module_names | {"msgspec", "desk"}
 PURE_ROOMS = ("desk/risk/gates/", "desk/health/checks/", "desk/strategies/")
 IMPURE_FILES = {"desk/strategies/signal_files.py": "moves the files of the inbox"}
 IMPURE_MODULES = ("os", "shutil", "subprocess", "socket", "requests", "desk.state", "desk.venues.transport")
-LIGHT_DOORS = ("router", "heartbeat", "reconcile", "policy_engine")
+LIGHT_DOORS = ("router", "heartbeat", "reconcile", "policy_engine", "kill_switch", "orders")
 HEAVY = frozenset({
     "binance", "ccxt", "aiohttp", "websockets", "asyncio", "numpy", "pandas", "talib", "tabulate", "sqlite3",
     "cryptography", "apprise", "matplotlib", "jinja2", "lab",

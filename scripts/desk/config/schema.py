@@ -240,6 +240,12 @@ class Paper(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_ms: Whole = 50
 
 
+class KillSwitch(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[kill_switch]"""
+
+    engage_to_no_post_max_ms: Whole = 100
+
+
 class Arming(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[arming]"""
 
@@ -327,6 +333,7 @@ class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: Health = Health()
     journal: Journal = Journal()
     paper: Paper = Paper()
+    kill_switch: KillSwitch = KillSwitch()
     arming: Arming = Arming()
     strategies: Strategies = Strategies()
     signals: Signals = Signals()
