@@ -1,16 +1,18 @@
-"""Reading a list of trades to its end. Owns the two ways exchanges page; raises rather than miss a trade.
+"""Reading a list of trades or orders to its end. Owns the ways exchanges page; raises rather than miss one.
 
 A look that supports "not found" or "money closes" counts only when it is complete (rules: Intents).
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
+from desk.venues.dialect import identity
 from desk.venues.outcome import Finding, Klass, VenueError
 from desk.venues.protocol import Trade
 
 PAGES_MAX: Final = 50
 Page = Callable[..., tuple[Trade, ...]]
+Rows = Callable[..., Sequence[Mapping[str, Any]]]
 
 
 def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]:
@@ -24,7 +26,7 @@ def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]
     """
     newest = page()
     if len(newest) < size or min(trade.time_ms for trade in newest) < since_ms:
-        return _ordered(newest, since_ms)
+        return ordered(newest, since_ms)
     found = list(page(startTime=since_ms))
     if not found:
         raise _incomplete(venue, "no first page")
@@ -33,7 +35,7 @@ def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]
         more = page(fromId=last + 1)
         found += more
         if len(more) < size:
-            return _ordered((*found, *newest), since_ms)
+            return ordered((*found, *newest), since_ms)
     raise _incomplete(venue, f"more than {PAGES_MAX} pages")
 
 
@@ -50,7 +52,7 @@ def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ..
         fresh = [trade for trade in got if trade.trade_id not in found]
         found |= {trade.trade_id: trade for trade in fresh}
         if len(got) < size:
-            return _ordered(tuple(found.values()), since_ms)
+            return ordered(tuple(found.values()), since_ms)
         oldest_ms = min(trade.time_ms for trade in got)
         if not fresh or oldest_ms == end_ms:
             raise _incomplete(venue, "a page full of one instant")
@@ -58,11 +60,31 @@ def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ..
     raise _incomplete(venue, f"more than {PAGES_MAX} pages")
 
 
-def _ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
+def by_number(page: Rows, size: int, venue: str) -> list[Mapping[str, Any]]:
+    """BTCTurk: numbered pages of orders. Whether 0 or 1 is the first is not documented, so the page without a number
+    is read first, and page 1 may repeat it; what appears while we read moves others to later pages, not out of them.
+
+    Raises:
+        VenueError: incomplete after PAGES_MAX pages, or a full page of nothing new.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for number in range(PAGES_MAX):
+        rows = page(page=number) if number else page()
+        known = len(found)
+        found |= {identity(row["id"]): row for row in rows}
+        if len(rows) < size:
+            return list(found.values())
+        if number > 1 and len(found) == known:
+            raise _incomplete(venue, "a full page of nothing new", "orders")
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages", "orders")
+
+
+def ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
+    """Each trade once, from a time on, oldest first."""
     unique = {trade.trade_id: trade for trade in trades if trade.time_ms >= since_ms}
     return tuple(sorted(unique.values(), key=lambda trade: (trade.time_ms, len(trade.trade_id), trade.trade_id)))
 
 
-def _incomplete(venue: str, why: str) -> VenueError:
-    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list of trades: {why}")
-    return VenueError(venue, "myTrades", finding, is_order=False, is_read=True)
+def _incomplete(venue: str, why: str, what: str = "trades") -> VenueError:
+    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list of {what}: {why}")
+    return VenueError(venue, f"my {what}", finding, is_order=False, is_read=True)
