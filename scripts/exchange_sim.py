@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run an exchange in a box on 127.0.0.1 (Binance or MEXC REST), to trade and rehearse on without an exchange.
+"""Run an exchange in a box on 127.0.0.1 (Binance, MEXC or BTCTurk REST), to trade and rehearse on without an exchange.
 
 The first line on standard output is JSON: rest_url, admin_url, venue, symbols, now_ms. SIGTERM or Ctrl-C ends it with
 exit 0; a bad argument or file is one line on standard error and exit 2.
@@ -45,7 +45,7 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     """(configuration, port) from the command line."""
     parser = OneLineParser(description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--venue", default="binance", help="binance or mexc")
+    add("--venue", default="binance", help="binance, mexc or btcturk")
     add("--port", type=int, default=0, help="0 = any free port")
     add("--symbol", action="append", default=[], metavar="S", help="repeat for several")
     add("--market", action="append", default=[], type=Path, metavar="FILE",
@@ -57,11 +57,13 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     speed.add_argument("--speed", type=float, help="virtual time runs X times real time")
     speed.add_argument("--step", action="store_true", help="time stands still until POST /sim/advance")
     add("--api-key", default="simkey")
-    add("--api-secret", default="simsecret")
+    add("--api-secret", default="simsecret",
+        help="default simsecret; BTCTurk clients decode their secret: give them c2ltc2VjcmV0, its base64")  # fmt: skip
     add("--ed25519-public", type=Path, metavar="PEM", help="public key that signs instead of the secret")
     add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
-    add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10)")
+    add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10); BTCTurk "
+        "adds 18 percent of it as tax and takes both in the quote currency")  # fmt: skip
     given = parser.parse_args(arguments)
     mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
     config = SimConfig(

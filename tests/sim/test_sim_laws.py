@@ -3,6 +3,7 @@
 from collections import defaultdict
 from decimal import Decimal as D
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,9 +34,9 @@ step = st.one_of(
 )
 
 
-def exchange_for(seed):
+def exchange_for(seed, venue="binance"):
     balances = {"USDT": D(50_000), "BTC": D(1), "ETH": D(10)}
-    return build(SimConfig(symbols=SYMBOLS, mode=TimeMode.STEP, seed=seed, balances=balances))[0]
+    return build(SimConfig(venue=venue, symbols=SYMBOLS, mode=TimeMode.STEP, seed=seed, balances=balances))[0]
 
 
 def request_for(exchange, symbol, side, kind, offset_bp, size, force, by_quote, number):
@@ -60,7 +61,10 @@ def play(exchange, steps):
             exchange.engine.lift_caps()
         elif what == "cancel":
             opened = exchange.engine.open_orders()
-            if opened:
+            if opened and exchange.venue == "btcturk":
+                late = Modifiers(fill_delay_ms=rest[0] % 3, fill_fraction=D("0.4") if rest[0] % 2 else None)
+                exchange.engine.cancel_later(opened[rest[0] % len(opened)], exchange.now_ms, 1, late)
+            elif opened:
                 exchange.engine.cancel(opened[rest[0] % len(opened)], exchange.now_ms)
         else:
             symbol, side, kind, offset, size, force, changes, by_quote = rest
@@ -102,7 +106,14 @@ def test_money_is_conserved_whatever_is_sent(steps):
     play(exchange_for(7), steps)
 
 
-def test_a_long_busy_day_is_conserved_and_really_trades():
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(st.lists(step, min_size=1, max_size=25))
+def test_money_is_conserved_with_fees_in_the_quote_and_cancels_that_take_time(steps):
+    play(exchange_for(7, "btcturk"), steps)
+
+
+@pytest.mark.parametrize("venue", ["binance", "btcturk"])
+def test_a_long_busy_day_is_conserved_and_really_trades(venue):
     import random
 
     source = random.Random(5)
@@ -116,7 +127,7 @@ def test_a_long_busy_day_is_conserved_and_really_trades():
         steps.append(("advance", source.choice([1, 1000, 60_000, 600_000])))
         if source.random() < 0.3:
             steps.append(("cancel", source.randint(0, 50)))
-    exchange = exchange_for(3)
+    exchange = exchange_for(3, venue)
     accepted = play(exchange, steps)
     assert accepted > 50 and len(exchange.engine.trades) > 50
     assert any(trade.is_maker for trade in exchange.engine.trades)

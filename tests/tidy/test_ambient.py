@@ -38,6 +38,7 @@ FLOAT_ALLOWED = {
     "exchange_sim.py": "--speed, how fast virtual time runs",
     "lab/sim/build.py": "the same",
     "lab/sim/mexc_trading.py": "the exchange answers its fee as a JSON number",
+    "lab/sim/btcturk_market.py": "the exchange answers prices of ticker and candles as JSON numbers",
 }
 
 

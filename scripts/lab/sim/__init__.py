@@ -1,4 +1,4 @@
-"""An exchange in a box: Binance and MEXC spot over real HTTP on 127.0.0.1, with its own independent books.
+"""An exchange in a box: Binance, MEXC and BTCTurk spot over real HTTP on 127.0.0.1, with its own independent books.
 
 Map of the rooms (each is one file):
   decimals, rejections       money arithmetic; why an engine refuses
@@ -7,10 +7,11 @@ Map of the rooms (each is one file):
   ladder                     the synthetic order book and what takers have eaten of it
   symbols, filters           trading rules of a symbol and their enforcement
   orders, account            orders and trades; balances, fees and the conservation law
+  terms                      how a venue charges: fee from what is received, or fee and tax in the quote currency
   engine, timeline           placing, cancelling, matching; what happens on the path while time moves
   clock, scenario, faults    time modes; scripted events; every misbehaviour on demand
   limits, auth, calls        weights and bans; signatures and timestamps; one HTTP call and its answer
-  binance_*, mexc_*          the two REST dialects
+  binance_*, mexc_*, btcturk_*   the three REST dialects
   exchange, admin, server    the whole put together; /sim/*; sockets and `running_sim`
 
 It never imports `desk`: it is the independent party the desk is checked against. It writes no file.

@@ -50,6 +50,14 @@ class Account:
         self.market[asset] += from_locked + from_free
         self._check(asset)
 
+    def charge(self, asset: str, from_locked: Decimal, from_free: Decimal) -> None:
+        """Give to the exchange: a fee that comes on top of what the market gets."""
+        balance = self.balances[asset]
+        balance.locked -= from_locked
+        balance.free -= from_free
+        self.fees[asset] += from_locked + from_free
+        self._check(asset)
+
     def receive(self, asset: str, gross: Decimal, fee: Decimal) -> None:
         """Take from the market; the exchange keeps `fee` of it."""
         self.balances[asset].free += gross - fee

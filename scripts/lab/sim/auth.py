@@ -27,6 +27,11 @@ class Keys:
         self._secret = api_secret.encode()
         self._public = _load_public(ed25519_public) if ed25519_public else None
 
+    def accepts_base64(self, payload: str, signature: str) -> bool:
+        """True when `signature` is the base64 form, made with the base64-decoded secret."""
+        expected = sign_base64(decoded_secret(self._secret.decode()), payload)
+        return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+
     def accepts(self, payload: str, signature: str) -> bool:
         """True when `signature` (as sent, still percent-encoded) fits the payload."""
         if self._public is not None:
@@ -37,6 +42,19 @@ class Keys:
 def sign_hmac(secret: bytes, payload: str) -> str:
     """HMAC-SHA256, lower-case hex."""
     return hmac.new(secret, payload.encode(), hashlib.sha256).hexdigest()
+
+
+def sign_base64(secret: bytes, payload: str) -> str:
+    """HMAC-SHA256, base64 (BTCTurk)."""
+    return base64.b64encode(hmac.new(secret, payload.encode(), hashlib.sha256).digest()).decode()
+
+
+def decoded_secret(text: str) -> bytes:
+    """The bytes a base64 secret stands for; a text that is no base64, such as the default, is taken as the bytes."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return text.encode()
 
 
 def split_signature(query: str, body: str) -> tuple[str, str | None]:

@@ -11,6 +11,9 @@ from lab.sim.account import Account
 from lab.sim.auth import Keys
 from lab.sim.bars import BarSource, FileBars, load_bars
 from lab.sim.binance_dialect import BinanceDialect
+from lab.sim.btcturk_dialect import BtcturkDialect
+from lab.sim.btcturk_limits import BtcturkLimits
+from lab.sim.btcturk_params import btcturk_rules
 from lab.sim.calls import Call, Reply
 from lab.sim.clock import SimClock, TimeMode, wall_ms
 from lab.sim.decimals import ZERO
@@ -25,7 +28,7 @@ from lab.sim.scenario import EMPTY, Scenario, load_scenario, parse_scenario
 from lab.sim.seeded import SeededBars, first_price
 from lab.sim.symbols import SymbolRules, rules_for, split_symbol
 
-VENUES = ("binance", "mexc")
+VENUES = ("binance", "mexc", "btcturk")
 SEEDED_START_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
 DEFAULT_START_BAR = 1000
 DEFAULT_QUOTE_BALANCE = Decimal(10_000)
@@ -94,6 +97,8 @@ def build(config: SimConfig) -> tuple[Exchange, Dialect]:
 def _dialect(config: SimConfig, exchange: Exchange) -> Dialect:
     if config.venue == "mexc":
         return MexcDialect(exchange, EndpointLimits())
+    if config.venue == "btcturk":
+        return BtcturkDialect(exchange, BtcturkLimits())
     return BinanceDialect(exchange, BinanceLimits(config.weight_limit, config.orders_10s_limit))
 
 
@@ -129,19 +134,21 @@ def _market(config: SimConfig, symbol: str, file: FileBars | None, start_ms: int
     bars: BarSource
     if file is not None:
         price = file.bar(max(0, file.index_at(start_ms))).close
-        rules = rules_for(symbol, price, file.decimal_places())
+        rules = _venue_rules(config.venue, rules_for(symbol, price, file.decimal_places()), price)
         bars = file
     else:
         price = first_price(config.seed, split_symbol(symbol)[0])
-        rules = rules_for(symbol, price)
+        rules = _venue_rules(config.venue, rules_for(symbol, price), price)
         bars = SeededBars(config.seed, symbol, start_ms, price, rules.tick, rules.step)
     events = [
         PriceEvent(start_ms + event.start_ms, event.factor, event.over_ms) for event in scenario.prices.get(symbol, [])
     ]
-    return Market(bars, _venue_rules(config.venue, rules), config.seed, events)
+    return Market(bars, rules, config.seed, events)
 
 
-def _venue_rules(venue: str, rules: SymbolRules) -> SymbolRules:
+def _venue_rules(venue: str, rules: SymbolRules, price: Decimal) -> SymbolRules:
+    if venue == "btcturk":
+        return btcturk_rules(rules, price)
     if venue != "mexc":
         return rules
     minimum = min(rules.min_notional, _MEXC_MIN_NOTIONAL)

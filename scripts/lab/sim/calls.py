@@ -1,5 +1,6 @@
 """One HTTP call as the dialects see it, and the answer they give. Parsing of parameters, nothing venue-specific."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,18 @@ class Call:
     def __post_init__(self) -> None:
         pairs = parse_qsl(self.query, keep_blank_values=True)
         self.duplicate_param = len({name for name, _ in pairs}) != len(pairs)
-        self.params = dict(parse_qsl(self.body, keep_blank_values=True)) | dict(pairs)
+        self.params = _body_params(self.body) | dict(pairs)
+
+
+def _body_params(body: str) -> dict[str, str]:
+    """A form, or a JSON object whose numbers keep their text; what is neither has no parameters."""
+    if not body.lstrip().startswith("{"):
+        return dict(parse_qsl(body, keep_blank_values=True))
+    try:
+        raw = json.loads(body, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): value for name, value in raw.items() if isinstance(value, str)}
 
 
 @dataclass(slots=True)

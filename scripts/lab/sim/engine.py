@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from lab.sim.account import Account
-from lab.sim.decimals import ZERO, down8, up8
+from lab.sim.decimals import ONE, ZERO, down8, up8
 from lab.sim.filters import check_filters, fillable_floor
 from lab.sim.funds import crosses, lock_needed, matching, paid_asset, quote_to_base, stop_hit
 from lab.sim.ladder import Level
@@ -18,6 +18,7 @@ from lab.sim.orders import STOP_TYPES, Modifiers, Order, OrderRequest, Status, T
 from lab.sim.path import NO_BAR
 from lab.sim.rejections import Reason, Rejection
 from lab.sim.symbols import SymbolRules
+from lab.sim.terms import STANDARD, Terms
 
 MAKER_SHARE = Decimal("0.25")
 NO_MODIFIERS = Modifiers()
@@ -26,11 +27,16 @@ NO_MODIFIERS = Modifiers()
 class Engine:
     """Orders, trades and balances of the one account."""
 
-    def __init__(self, markets: dict[str, Market], account: Account, maker_fee: Decimal, taker_fee: Decimal) -> None:
+    def __init__(
+        self, markets: dict[str, Market], account: Account, maker_fee: Decimal, taker_fee: Decimal,
+        terms: Terms = STANDARD,
+    ) -> None:  # fmt: skip
         self.markets = markets
         self.account = account
         self.maker_fee = maker_fee
         self.taker_fee = taker_fee
+        self.terms = terms
+        self.burden = terms.burden(max(maker_fee, taker_fee))
         self.orders: list[Order] = []
         self.trades: list[Trade] = []
         self._open: dict[int, Order] = {}
@@ -60,7 +66,8 @@ class Engine:
         """
         market = self.markets[request.symbol]
         check_filters(rules, request, market.average(now_ms), self.open_orders(request.symbol))
-        if any(order.request.client_id == request.client_id for order in self._open.values()):
+        taken = self.terms.client_ids_unique and {order.request.client_id for order in self._open.values()}
+        if taken and request.client_id in taken:
             raise Rejection(Reason.DUPLICATE)
         if request.type in STOP_TYPES and stop_hit(request, market.path.price_at(now_ms)):
             raise Rejection(Reason.WOULD_TRIGGER)
@@ -68,9 +75,9 @@ class Engine:
             raise Rejection(Reason.WOULD_TAKE)
         if request.type == "MARKET" and modifiers.empty_book:
             return ZERO
-        if request.quote_quantity and quote_to_base(market, request, now_ms) < rules.min_qty:
+        if request.quote_quantity and self._base_of(request, now_ms) < rules.min_qty:
             raise Rejection(Reason.FILTER, "LOT_SIZE")
-        amount = lock_needed(market, request, now_ms)
+        amount = lock_needed(market, request, now_ms, self.burden)
         if amount > self.account.free(self._paid_by(request)):
             raise Rejection(Reason.INSUFFICIENT_BALANCE, request.side)
         return amount
@@ -88,7 +95,7 @@ class Engine:
         order.eligible_ms = now_ms + modifiers.fill_delay_ms
         order.hidden_until_ms = now_ms + modifiers.listing_delay_ms
         if request.quote_quantity:
-            order.orig_qty = quote_to_base(self.markets[request.symbol], request, now_ms)
+            order.orig_qty = self._base_of(request, now_ms)
         if modifiers.fill_fraction is not None:
             order.fill_cap = fillable_floor(order.orig_qty * modifiers.fill_fraction, rules.step)
         self.account.lock(self._paid_by(request), amount)
@@ -119,6 +126,25 @@ class Engine:
         self._finish(order, Status.CANCELED, now_ms)
         return order
 
+    def cancel_later(self, order: Order, now_ms: int, delay_ms: int, modifiers: Modifiers = NO_MODIFIERS) -> None:
+        """Accept a cancel that takes effect `delay_ms` from now; until then the order trades on. An earlier one stands.
+
+        `listing_delay_ms` postpones it; after `fill_delay_ms` the remainder, or `fill_fraction` of it, fills first.
+
+        Raises:
+            Rejection: UNKNOWN_ORDER when it is not open.
+        """
+        if not order.is_open:
+            raise Rejection(Reason.UNKNOWN_ORDER)
+        cancel_ms = now_ms + max(delay_ms, modifiers.listing_delay_ms)
+        if modifiers.fill_delay_ms:
+            order.late_ms = now_ms + modifiers.fill_delay_ms
+            cancel_ms = max(cancel_ms, order.late_ms + 1)
+            if modifiers.fill_fraction is not None:
+                step = self.markets[order.request.symbol].rules.step
+                order.fill_cap = order.executed + fillable_floor(order.remaining * modifiers.fill_fraction, step)
+        order.cancel_ms = cancel_ms if order.cancel_ms is None else min(order.cancel_ms, cancel_ms)
+
     def lift_caps(self) -> None:
         """Forget every partial_fill cap: capped orders may go on filling."""
         for order in self._open.values():
@@ -131,6 +157,8 @@ class Engine:
         order.working = True
         order.working_ms = now_ms
         request = order.request
+        if request.quote_quantity and request.side == "BUY" and now_ms > order.time_ms:
+            order.orig_qty = self._base_of(request, now_ms)  # it is an amount of money: what that buys now
         if request.time_in_force == "FOK" and not self._fills_whole(order, now_ms):
             self._finish(order, Status.EXPIRED, now_ms)
             return
@@ -151,7 +179,17 @@ class Engine:
         if order.is_open:
             order.blocked_bar = bar
 
+    def fill_late(self, order: Order, now_ms: int) -> None:
+        """Somebody takes what a resting order still offers, at its price; a stop that has not triggered offers none."""
+        order.late_ms = None
+        if order.working and order.is_limit and order.fillable > 0:
+            self._settle(order, order.request.price, order.fillable, now_ms, is_maker=True)
+
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _base_of(self, request: OrderRequest, now_ms: int) -> Decimal:
+        burden = self.burden if request.side == "BUY" else ONE
+        return quote_to_base(self.markets[request.symbol], request, now_ms, burden)
 
     def _maker_budget(self, symbol: str, bar: int) -> Decimal:
         known = self._maker_left.get(symbol)
@@ -169,7 +207,8 @@ class Engine:
         for level in list(self._levels_for(order, now_ms)):
             qty = min(order.fillable, level.qty)
             if order.request.side == "BUY":
-                qty = min(qty, fillable_floor(self._spendable(order) / level.price, market.rules.step))
+                affordable = self._spendable(order) / self.burden / level.price
+                qty = min(qty, fillable_floor(affordable, market.rules.step))
             if qty <= 0:
                 return
             market.ladder.eat(order.request.side, level, qty, now_ms)
@@ -193,16 +232,19 @@ class Engine:
         rate = self.maker_fee if is_maker else self.taker_fee
         buys = order.request.side == "BUY"
         paid, got, got_asset = (cost, qty, rules.base) if buys else (qty, cost, rules.quote)
-        from_lock = min(paid, order.lock)
+        from_lock = self._unlocked(order, paid)
         self.account.pay(self._paid_by(order.request), from_lock, paid - from_lock)
-        order.lock -= from_lock
-        fee = down8(got * rate)
-        self.account.receive(got_asset, got, fee)
+        on_top = buys and self.terms.fee_in_quote
+        fee, tax = self.terms.charges(cost if on_top else got, rate)
+        self.account.receive(got_asset, got, ZERO if on_top else fee + tax)
+        if on_top:
+            from_lock = self._unlocked(order, fee + tax)
+            self.account.charge(rules.quote, from_lock, fee + tax - from_lock)
         order.executed += qty
         order.quote_filled += cost
         assert order.executed <= order.orig_qty
         trade = Trade(len(self.trades) + 1, order.id, order.request.client_id, rules.symbol, order.request.side, price,
-                      qty, cost, fee, got_asset, now_ms, is_maker)  # fmt: skip
+                      qty, cost, fee + tax, rules.quote if on_top else got_asset, now_ms, is_maker, tax)  # fmt: skip
         self.trades.append(trade)
         order.trades.append(trade)
         self.account.update_ms = order.update_ms = now_ms
@@ -210,7 +252,14 @@ class Engine:
         if order.remaining == 0:
             self._finish(order, Status.FILLED, now_ms)
         elif order.is_limit and buys:
-            self._release(order, order.lock - min(order.lock, up8(order.request.price * order.remaining)))
+            still = up8(order.request.price * order.remaining * self.burden)
+            self._release(order, order.lock - min(order.lock, still))
+
+    def _unlocked(self, order: Order, amount: Decimal) -> Decimal:
+        """The part of `amount` that the order's own lock pays; it is taken off the lock."""
+        part = min(amount, order.lock)
+        order.lock -= part
+        return part
 
     def _finish(self, order: Order, status: Status, now_ms: int) -> None:
         self._release(order, order.lock)

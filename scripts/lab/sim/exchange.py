@@ -19,6 +19,7 @@ from lab.sim.faults import Fault, FaultStore
 from lab.sim.market import Market
 from lab.sim.orders import Order
 from lab.sim.scenario import TimedFault
+from lab.sim.terms import STANDARD, TERMS
 from lab.sim.views import check_fault_arg
 
 REQUESTS_KEPT_MAX = 200_000
@@ -46,7 +47,7 @@ class Exchange:
         self.account = account
         self.keys = keys
         self.fee = fee
-        self.engine = Engine(markets, account, fee, fee)
+        self.engine = Engine(markets, account, fee, fee, TERMS.get(venue, STANDARD))
         self.faults = FaultStore()
         self.start_ms = self.now_ms = clock.now_ms()
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT_MAX)

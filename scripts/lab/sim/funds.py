@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from lab.sim.decimals import ZERO, down8, up8
+from lab.sim.decimals import ONE, ZERO, down8, up8
 from lab.sim.filters import fillable_floor
 from lab.sim.ladder import Level
 from lab.sim.market import Market
@@ -18,8 +18,12 @@ def paid_asset(rules: SymbolRules, side: str) -> str:
 
 def matching(market: Market, request: OrderRequest, now_ms: int) -> Iterator[Level]:
     """Levels of the book this order may take, best first."""
+    best = ZERO
     for level in market.ladder.against(request.side, now_ms):
+        best = best or level.price
         if not within_limit(request, level.price):
+            return
+        if request.reach_frac and abs(level.price - best) > best * request.reach_frac:
             return
         yield level
 
@@ -29,20 +33,23 @@ def crosses(market: Market, request: OrderRequest, now_ms: int) -> bool:
     return next(matching(market, request, now_ms), None) is not None
 
 
-def lock_needed(market: Market, request: OrderRequest, now_ms: int) -> Decimal:
-    """Amount to lock, in base for SELL and in quote for BUY (exact for a market order in the present book)."""
+def lock_needed(market: Market, request: OrderRequest, now_ms: int, burden: Decimal = ONE) -> Decimal:
+    """Amount to lock, in base for SELL and in quote for BUY (exact for a market order in the present book).
+
+    `burden` is what a buyer needs per unit of cost (`Terms.burden`); `quote_quantity` includes it.
+    """
     if request.side == "SELL":
         return request.quantity or quote_to_base(market, request, now_ms)
     if request.quote_quantity:
         return request.quote_quantity
     if request.price or request.stop_price:
-        return up8((request.price or request.stop_price) * request.quantity)
-    return _walk_cost(market, request, now_ms)
+        return up8((request.price or request.stop_price) * request.quantity * burden)
+    return up8(_walk_cost(market, request, now_ms) * burden)
 
 
-def quote_to_base(market: Market, request: OrderRequest, now_ms: int) -> Decimal:
-    """Base quantity, in whole steps, that `quote_quantity` buys or sells in the present book."""
-    base, left = ZERO, request.quote_quantity
+def quote_to_base(market: Market, request: OrderRequest, now_ms: int, burden: Decimal = ONE) -> Decimal:
+    """Base quantity, in whole steps, that `quote_quantity` buys (`burden` taken out) or sells in the present book."""
+    base, left = ZERO, request.quote_quantity / burden
     for level in matching(market, request, now_ms):
         qty = min(level.qty, fillable_floor(left / level.price, market.rules.step))
         base += qty

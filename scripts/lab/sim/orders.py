@@ -36,6 +36,7 @@ class OrderRequest:
     stop_price: Decimal = ZERO
     time_in_force: str = "GTC"
     wire_type: str = ""  # the venue's own name of the type when it differs
+    reach_frac: Decimal = ZERO  # levels farther than this from the best one are not taken; 0 = all may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Order:
     hidden_until_ms: int = 0  # not listed before this time
     fill_cap: Decimal | None = None  # executed never exceeds it
     blocked_bar: int | None = None  # bar whose volume is used up for this order
+    cancel_ms: int | None = None  # an accepted cancel takes effect at this time
+    late_ms: int | None = None  # somebody takes the remainder at this time
     trades: list["Trade"] = field(default_factory=list)
 
     @property
@@ -106,3 +109,4 @@ class Trade:
     commission_asset: str
     time_ms: int
     is_maker: bool
+    tax: Decimal = ZERO  # part of the commission

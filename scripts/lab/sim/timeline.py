@@ -10,17 +10,26 @@ from typing import NamedTuple
 from lab.sim.engine import Engine
 from lab.sim.funds import stop_hit
 from lab.sim.orders import Order
-from lab.sim.path import PricePath, Segment, price_on
+from lab.sim.path import NO_BAR, PricePath, Segment, price_on
 
 
 class Event(NamedTuple):
-    """An order wakes up, triggers (`kind` activate) or is traded through (`kind` fill) at `ms`."""
+    """What happens to an order at `ms`; `kind` is a row of ACTIONS."""
 
     ms: int
     order_id: int
     kind: str
     order: Order
     bar: int
+
+
+ACTIONS: dict[str, Callable[[Engine, Event], object]] = {
+    "activate": lambda engine, event: engine.activate(event.order, event.ms),  # a stop triggers
+    "wake": lambda engine, event: engine.activate(event.order, event.ms),  # a postponed order starts
+    "fill": lambda engine, event: engine.fill_resting(event.order, event.bar, event.ms),  # traded through
+    "late": lambda engine, event: engine.fill_late(event.order, event.ms),
+    "cancel": lambda engine, event: engine.cancel(event.order, event.ms),  # a cancel accepted earlier
+}
 
 
 def run_until(engine: Engine, from_ms: int, to_ms: int) -> None:
@@ -35,10 +44,7 @@ def run_until(engine: Engine, from_ms: int, to_ms: int) -> None:
         event = pending[symbol]
         assert event is not None
         assert event.ms >= cursors[symbol]
-        if event.kind == "fill":
-            engine.fill_resting(event.order, event.bar, event.ms)
-        else:
-            engine.activate(event.order, event.ms)
+        ACTIONS[event.kind](engine, event)
         cursors[symbol] = event.ms
         pending[symbol] = _next_event(engine, symbol, event.ms - 1, to_ms)
 
@@ -47,15 +53,26 @@ def _next_event(engine: Engine, symbol: str, after_ms: int, to_ms: int) -> Event
     orders = engine.open_orders(symbol)
     if not orders:
         return None
-    best: Event | None = None
+    due = _next_due(orders, after_ms, to_ms)
+    until_ms = due.ms if due else to_ms
     path = engine.markets[symbol].path
-    for segment in path.segments(after_ms + 1, to_ms):
-        window = (max(segment.start_ms, after_ms + 1), min(segment.last_ms, to_ms))
-        for event in _events_on(segment, window, path, orders):
-            best = event if best is None or event < best else best
-        if best is not None:
-            return best
-    return None
+    for segment in path.segments(after_ms + 1, until_ms):
+        window = (max(segment.start_ms, after_ms + 1), min(segment.last_ms, until_ms))
+        events = _events_on(segment, window, path, orders)
+        if events:
+            return min(events if due is None else [*events, due])
+    return due
+
+
+def _next_due(orders: Iterable[Order], after_ms: int, to_ms: int) -> Event | None:
+    """The first event that waits for a time alone, whatever the price does."""
+    events = [
+        Event(ms, order.id, kind, order, NO_BAR)
+        for order in orders
+        for kind, ms in (("late", order.late_ms), ("cancel", order.cancel_ms))
+        if ms is not None and after_ms < ms <= to_ms
+    ]
+    return min(events, default=None)
 
 
 def _events_on(segment: Segment, window: tuple[int, int], path: PricePath, orders: Iterable[Order]) -> list[Event]:

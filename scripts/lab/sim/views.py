@@ -14,9 +14,17 @@ from lab.sim.symbols import SymbolRules
 
 PriceLevels = list[tuple[Decimal, Decimal]]
 
-# filter_change: filter -> key -> (rule field, kind). MEXC's flat names stand beside Binance's filters.
+# filter_change: filter -> key -> rule field. MEXC's and BTCTurk's flat names stand beside Binance's filters, and
+# BTCTurk's keys of PRICE_FILTER beside Binance's.
 _FILTER_FIELDS: dict[str, dict[str, str]] = {
-    "PRICE_FILTER": {"tickSize": "tick", "minPrice": "min_price", "maxPrice": "max_price"},
+    "PRICE_FILTER": {
+        "tickSize": "tick",
+        "minPrice": "min_price",
+        "maxPrice": "max_price",
+        "minExchangeValue": "min_notional",
+        "minAmount": "min_qty",
+        "maxAmount": "max_qty",
+    },
     "LOT_SIZE": {"stepSize": "step", "minQty": "min_qty", "maxQty": "max_qty"},
     "MARKET_LOT_SIZE": {"maxQty": "market_max_qty"},
     "NOTIONAL": {"minNotional": "min_notional", "maxNotional": "max_notional"},
@@ -26,7 +34,7 @@ _FILTER_FIELDS: dict[str, dict[str, str]] = {
     "MAX_NUM_ALGO_ORDERS": {"maxNumAlgoOrders": "max_algo_orders"},
 }
 _FLAT_FIELDS = {"baseSizePrecision": "min_qty", "quoteAmountPrecision": "min_notional"}
-_PLACES_FIELDS = {"baseAssetPrecision": "step", "quotePrecision": "tick"}
+_PLACES_FIELDS = {"baseAssetPrecision": "step", "quotePrecision": "tick", "numeratorScale": "step"}
 _COUNT_FIELDS = {"max_orders", "max_algo_orders"}
 
 

@@ -112,7 +112,8 @@ class SimServer:
         return web.Response(status=500)
 
     def _log(self, call: Call, outcome: str, status: int | None) -> None:
-        self.exchange.log(call.method, call.path, outcome, status, call.params.get("newClientOrderId"))
+        client_id = call.params.get("newClientOrderId") or call.params.get("newOrderClientId")
+        self.exchange.log(call.method, call.path, outcome, status, client_id)
 
 
 def _text(reply: Reply) -> str:
