@@ -90,7 +90,8 @@ def environment(home: Path, sim: Sim, symbols: tuple[str, ...], venue: str = "bi
     upper = venue.upper()
     return {
         "SANAD_HOME": str(home), "SYSTEM_MODE": "PAPER", "VENUES": venue, "VENUE_ENV": "sim",
-        f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": SECRETS.get(venue, "simsecret"),
+        f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey",
+        f"{upper}_API_SECRET": SECRETS.get(venue, "simsecret"),
         "SANAD_CLOCK": sim.admin_url + "/sim/clock", "UNIVERSE_SYMBOLS": ",".join(symbols),
         "PYTHONDONTWRITEBYTECODE": "",
     }  # fmt: skip

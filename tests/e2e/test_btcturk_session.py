@@ -1,4 +1,4 @@
-"""A PAPER session on BTCTurk end to end: router, heartbeat and reconcile against its simulator, a quarter of an hour of BTCTRY."""
+"""A PAPER session on BTCTurk end to end: router, heartbeat and reconcile against its simulator, on BTCTRY."""
 
 import json
 from decimal import Decimal

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from desk.base.errors import BadInput
 from desk.venues import dialect, dialect_btcturk, outcome
@@ -251,3 +253,56 @@ def test_an_order_that_contradicts_itself_is_refused(fields: dict[str, Any], tra
 def test_an_envelope_without_success_holds_nothing(value: dict[str, Any]) -> None:
     with pytest.raises((KeyError, ValueError)):
         dialect_btcturk.data_of(value)
+
+
+NOT_USABLE = (KeyError, TypeError, IndexError, AttributeError, ValueError)  # what the guard calls an unusable answer
+ANSWERS: dict[str, tuple[Any, Any]] = {  # a good answer, and what reads it
+    "rules": (
+        {"name": "BTCTRY", "status": "TRADING", "numerator": "BTC", "denominator": "TRY", "numeratorScale": 8,
+         "denominatorScale": 2, "orderMethods": ["LIMIT"], "filters": [{"filterType": "PRICE_FILTER", "tickSize": "10",
+         "minPrice": "0.1", "maxPrice": "100", "minExchangeValue": "99.91", "minAmount": None}]},
+        dialect_btcturk.rules,
+    ),
+    "order": (row(), lambda value: dialect_btcturk.with_trades(value, (fill("0.001"),))),
+    "trade": (
+        {"id": 1, "timestamp": 1, "amount": "1", "fee": "-1", "tax": "0", "price": "1", "orderId": 1,
+         "numeratorSymbol": "A", "denominatorSymbol": "B", "orderType": "buy"},
+        dialect_btcturk.trade,
+    ),
+    "bars": ({"s": "ok", "t": [60, 180], **{name: [1, 1] for name in "ohlcv"}},
+             lambda value: dialect_btcturk.bars(value, 60)),
+    "book": ({"success": True, "data": {"timestamp": 1, "bids": [["1", "2"]], "asks": [["3", "4"]]}},
+             lambda value: dialect_btcturk.book("BTCTRY", value, 0, 5)),
+    "open": ({"success": True, "data": {"asks": [row()], "bids": []}},
+             lambda value: [dialect_btcturk.order(one) for one in dialect_btcturk.open_rows(value)]),
+    "placed": ({"success": True, "data": {"id": 1, "datetime": 1, "type": "Buy", "method": "Limit",
+                "pairSymbol": "BTCTRY", "newOrderClientId": "test"}},
+               lambda value: dialect_btcturk.placed(value, request())),
+}  # fmt: skip
+NUMBERS = st.sampled_from(["-0", "1e3", "1E-7", "1e999999", "NaN", "Infinity", "9" * 70, "0x1", "1_0", "\u0661", " 1"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | NUMBERS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5,
+)  # fmt: skip
+
+
+def spoilt(value: Any, path: list[int], lie: Any) -> Any:
+    """The answer with one of its parts, found by walking `path`, replaced."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return lie
+    keys = sorted(value) if isinstance(value, dict) else range(len(value))
+    chosen = list(keys)[path[0] % len(value)]
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[chosen] = spoilt(value[chosen], path[1:], lie)
+    return changed
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@given(path=st.lists(st.integers(0, 30), max_size=4), lie=JSON)
+def test_any_answer_is_read_or_refused(name: str, path: list[int], lie: Any) -> None:
+    good, read = ANSWERS[name]
+    assert read(good)
+    try:
+        read(spoilt(good, path, lie))
+    except NOT_USABLE:
+        return
