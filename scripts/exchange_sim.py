@@ -31,7 +31,8 @@ from lab.sim.wire import SimServer
 EPILOG = """admin: GET /sim/books /sim/ledger /sim/requests /sim/clock /sim/faults; POST /sim/advance {"ms": N};
 POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
 A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
-frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see."""
+frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see. On BTCTurk's
+DELETE, which only receives a cancel, listing_lag postpones its effect and late_fill fills the order before it."""
 
 
 class OneLineParser(argparse.ArgumentParser):

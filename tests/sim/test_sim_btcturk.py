@@ -10,13 +10,18 @@ from dataclasses import replace
 from decimal import Decimal as D
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lab.sim.auth import sign_base64
 from lab.sim.btcturk_limits import QUOTAS
 from lab.sim.btcturk_params import CODES, order_request
 from lab.sim.build import SimConfig, build
+from lab.sim.calls import Call
 from lab.sim.clock import TimeMode
 from lab.sim.faults import KINDS
 from lab.sim.server import running_sim
@@ -389,6 +394,37 @@ def test_numbers_and_messages_are_the_recorded_ones(shared_json):
     for name in ("min_total", "price_scale"):
         body = shared_json(f"btcturk/errors/{name}.json")["body"]
         assert CODES[body["message"]] == body["code"]
+
+
+AMOUNTS = st.sampled_from(
+    ["200", "50000", "0.01", "70000", "9" * 10, "9" * 39, "0." + "1" * 37, "1e5", "NaN", "", "-1"]
+)
+WORDS = st.one_of(st.sampled_from(["BTC_TRY", "1", "0", "buy", "1D", "x", "\u0661", "9" * 39]), st.text(max_size=8))
+NAMES = [
+    "pairSymbol", "newOrderClientId", "id", "orderId", "page", "limit", "startTime", "endTime", "startDate", "endDate",
+    "type", "symbol", "pair", "resolution", "from", "to", "last",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(["limit", "market", "stoplimit", "stopmarket"]),
+    st.sampled_from(["buy", "sell"]),
+    st.fixed_dictionaries({"quantity": AMOUNTS, "price": AMOUNTS, "stopPrice": AMOUNTS}),
+    st.dictionaries(st.sampled_from(NAMES), WORDS, max_size=3),
+)
+def test_whatever_is_sent_is_answered(method, side, amounts, changes):
+    exchange, dialect = build(SimConfig(venue="btcturk", symbols=("BTCTRY",), mode=TimeMode.STEP))
+    stamp = str(exchange.now_ms)
+    signature = sign_base64(b"simsecret", f"simkey{stamp}")
+    headers = {"X-PCK": "simkey", "X-Stamp": stamp, "X-Signature": signature}
+    good = {"pairSymbol": "BTCTRY", "orderType": side, "orderMethod": method, "symbol": "BTCTRY", "resolution": "240",
+            "from": str(exchange.now_ms // 1000 - 9000), "to": stamp}  # fmt: skip
+    query = urlencode(good | amounts | changes)
+    for verb, path in dialect.endpoints:
+        call = Call(verb, path.replace("{orderid}", "10938696001"), query, "", headers)
+        assert dialect.handle(call).status in (200, 400)
+    exchange.advance(60_000)
 
 
 # --- cancels take time -----------------------------------------------------------------------------------------

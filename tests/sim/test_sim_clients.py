@@ -77,3 +77,30 @@ def test_ccxt(real_time, venue):
     assert client.fetch_order(sold["id"], "BTC/USDT")["status"] == "closed"
     with pytest.raises(ccxt.InsufficientFunds):
         client.create_order("BTC/USDT", "market", "sell", 5)
+
+
+def test_ccxt_on_btcturk(real_time):
+    """It signs with the decoded secret, sends its orders as JSON and reads candles from the graph host."""
+    ccxt = pytest.importorskip("ccxt")
+    sim = real_time(venue="btcturk", api_secret="c2ltc2VjcmV0", balances={"BTC": "1", "USDT": "10000"}).sim
+    client = pointed_at(ccxt.btcturk({"apiKey": "simkey", "secret": "c2ltc2VjcmV0"}), sim.rest_url)
+    market = client.load_markets()["BTC/USDT"]
+    assert (market["id"], market["limits"]["cost"]["min"]) == ("BTCUSDT", 5)
+    nine_hours_ago = (sim.now_ms // 3_600_000 - 9) * 3_600_000
+    assert len(client.fetch_ohlcv("BTC/USDT", "1h", since=nine_hours_ago, limit=10)) == 10
+    assert client.fetch_ticker("BTC/USDT")["last"] > 0
+    assert client.fetch_trades("BTC/USDT", limit=5)[0]["side"] in ("buy", "sell")
+    book = client.fetch_order_book("BTC/USDT", 10)
+    price = round(book["bids"][0][0] * 0.9)
+    made = client.create_order("BTC/USDT", "limit", "buy", 0.01, price, {"clientOrderId": "cx1"})
+    assert [order["id"] for order in client.fetch_open_orders("BTC/USDT")] == [made["id"]]
+    client.cancel_order(made["id"])
+    sold = client.create_order("BTC/USDT", "market", "sell", 0.01)
+    states = {order["id"]: order["status"] for order in client.fetch_orders("BTC/USDT")}
+    assert states == {made["id"]: "canceled", sold["id"]: "closed"}
+    trades = client.fetch_my_trades("BTC/USDT")
+    assert {trade["order"] for trade in trades} == {sold["id"]} and trades[0]["fee"]["currency"] == "USDT"
+    assert sum(trade["amount"] for trade in trades) == pytest.approx(0.01)
+    assert client.fetch_balance()["BTC"]["free"] == pytest.approx(0.99)
+    with pytest.raises(ccxt.BaseError, match="BALANCE_NOT_ENOUGH"):
+        client.create_order("BTC/USDT", "limit", "buy", 5, price)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,15 @@ def test_start_outside_the_file_is_named(write_market):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2 and "outside" in done.stderr and "2023-11-14" in done.stderr
+
+
+def test_btcturk_at_the_door(shared_market):
+    market = shared_market("binance_BTCUSDT_1m_20250601-20250701.csv.gz")
+    with started("--venue", "btcturk", "--symbol", "BTCUSDT", "--market", str(market), "--step") as (_, hello):
+        assert (hello["venue"], hello["symbols"]) == ("btcturk", ["BTCUSDT"])
+        assert ask(hello, "/api/v2/server/time")["serverTime"] == hello["now_ms"]
+        row = ask(hello, "/api/v2/server/exchangeinfo")["data"]["symbols"][0]
+        assert (row["name"], row["filters"][0]["tickSize"], row["denominatorScale"]) == ("BTCUSDT", "10", 2)
+        book = ask(hello, "/api/v2/orderbook?pairSymbol=BTCUSDT")["data"]
+        prices = [D(price) for side in ("bids", "asks") for price, _ in book[side]]
+        assert prices and all(price % 10 == 0 for price in prices)

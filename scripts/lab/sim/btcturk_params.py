@@ -31,6 +31,7 @@ CLIENT_ID_LENGTH_MAX = 100
 REACH_FRAC = Decimal("0.05")  # a market order takes nothing farther than this from the best price
 AMOUNT_PLACES_MAX = 8
 _DIGITS_MAX = 40
+_WHOLE_DIGITS_MAX = 10
 _MIN_TOTALS = {"TRY": Decimal("99.91")}  # as recorded for BTCTRY
 _LIMIT_MIN_FRAC, _LIMIT_MAX_FRAC = Decimal("0.1"), Decimal(10)
 NO_BOUND = Decimal(10) ** 15
@@ -132,7 +133,8 @@ def _amount(params: dict[str, str], name: str, grid: Decimal, off_grid: str) -> 
     text = params.get(name, "")
     whole, _, fraction = text.partition(".")
     digits = whole + fraction
-    if not whole or not (digits.isascii() and digits.isdigit()) or len(text) > _DIGITS_MAX:
+    too_long = len(whole) > _WHOLE_DIGITS_MAX or len(text) > _DIGITS_MAX
+    if not whole or not (digits.isascii() and digits.isdigit()) or too_long:
         raise bad(PARAMETER)
     value = Decimal(text)
     if value == ZERO:

@@ -39,7 +39,7 @@ from lab.sim.funds import lock_needed, paid_asset
 from lab.sim.intervals import DAY_MS
 from lab.sim.market import Market
 from lab.sim.orders import Order, OrderRequest, Trade
-from lab.sim.rejections import Rejection
+from lab.sim.rejections import Reason, Rejection
 from lab.sim.seeded import seed_number
 from lab.sim.symbols import SymbolRules
 from lab.sim.views import modifiers_of, rules_seen
@@ -65,7 +65,7 @@ class BtcturkTrading:
         try:
             order = self._exchange.engine.place(request, now, rules, modifiers_of(call.hit))
         except Rejection as rejection:
-            owned = self._owned(request, market)
+            owned = rejection.reason is Reason.INSUFFICIENT_BALANCE and self._owned(request, market)
             raise refusal(rejection, request, rules, market.average(now), owned) from None
         return enveloped(placed_view(order, rules), "OK")
 
