@@ -53,7 +53,7 @@ TRADES: Final = "/api/v1/users/transactions/trade"
 DEPTH_MAX: Final = 1000
 ORDERS_PAGE: Final = 1000
 BARS_MAX: Final = 1000
-CANCEL_LOOKS_S: Final = (0, 0.2, 0.5)  # waits before each look at an order whose cancel was received
+CANCEL_LOOKS_S: Final = (0, 0.2, 0.5, 1, 1.3)  # waits before each look after a received cancel: 3 s, the naked time
 AHEAD_MS: Final = 5000  # the exchange's own tolerance: trades of this instant are not cut off
 
 

@@ -12,7 +12,7 @@ import pytest
 import btcturk_client
 from desk.base import clock, money
 from desk.config.mode import Mode
-from desk.execution import books, intent, lookup, submit
+from desk.execution import books, cancel, intent, lookup, submit
 from desk.execution.desk import Desk
 from desk.execution.intent import OrderPlan
 from desk.journal.state import Intent
@@ -225,6 +225,18 @@ def test_where_time_goes_on_a_cancel_is_looked_at_again(turk: Turk, monkeypatch:
     assert waits == [0]
 
 
+def test_a_cancel_that_takes_long_is_waited_for_no_longer_than_a_stop_may_be_away(
+    turk: Turk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = turk.order()
+    turk.place(request)
+    waits: list[float] = []
+    monkeypatch.setattr(clock, "is_simulated", lambda: False)
+    monkeypatch.setattr(clock, "pause_s", waits.append)
+    assert turk.client.cancel_order(SYMBOL, request.client_order_id).status is OrderStatus.PENDING_CANCEL
+    assert sum(waits) * 1000 == turk.settings.config.exits.unprotected_max_ms
+
+
 # -- money
 
 
@@ -310,13 +322,14 @@ def desk_of(turk: Turk) -> Desk:
     return desk
 
 
-def sent(turk: Turk, fault: str) -> Intent:
-    request = turk.order(away="1.01")
+def sent(turk: Turk, fault: str = "", away: str = "1.01") -> Intent:
+    request = turk.order(away=away)
     plan = OrderPlan(
         venue="btcturk", symbol=SYMBOL, base="BTC", quote="TRY", kind=intent.ENTRY, leg=intent.LEG_ENTRY, side=Side.BUY,
         type=OrderType.LIMIT, quantity=request.quantity, price=request.price, position_id="p1", decision_id="d1",
     )  # fmt: skip
-    turk.sim.fault(fault, method="POST", path="/api/v1/order")
+    if fault:
+        turk.sim.fault(fault, method="POST", path="/api/v1/order")
     submit.submit(desk_of(turk), plan, lambda: "")
     return state(turk)
 
@@ -356,3 +369,33 @@ def test_a_look_that_fails_counts_for_nothing(live: Turk) -> None:
         assert look(live, 31) == ("SENT_UNKNOWN", 0), path
         live.sim.clear_faults()
     assert look(live, 31) == ("SENT_UNKNOWN", 1)
+
+
+def test_a_received_cancel_is_under_way_then_gone_and_stuck_only_when_it_stays(live: Turk) -> None:
+    """TTL: no alert while the exchange has the cancel, a stuck order when it keeps it for more than five minutes."""
+    sent(live, away="0.9")
+    live.tick(120)
+    live.sim.fault("listing_lag", method="DELETE", path="/api/v1/order", count=None, arg=100_000)
+    for seconds, alerts in ((0, 0), (60, 0), (241, 1)):
+        live.tick(seconds)
+        desk = desk_of(live)
+        cancel.cancel_expired(desk)
+        assert state(live).status == "PENDING_CANCEL"
+        assert len(desk.fold().portfolio.alerts) == alerts, seconds
+        lookup.look_at_all(desk)
+        assert state(live).status == "NEW"
+    live.tick(100_000)
+    lookup.look_at_all(desk_of(live))
+    assert (state(live).status, state(live).filled) == ("CANCELED", 0)
+
+
+def test_a_fill_between_the_cancel_and_its_effect_is_booked(live: Turk) -> None:
+    name = sent(live, away="0.95").order_id
+    live.sim.fault("late_fill", method="DELETE", path="/api/v1/order", arg=5)
+    client_id = next(iter(desk_of(live).fold().intents.intents))
+    assert not cancel.cancel(desk_of(live), client_id, "test")
+    assert look(live, 10) == ("CONFIRMED", 0)
+    found = state(live)
+    assert (found.order_id, found.status, found.filled) == (name, "FILLED", found.quantity)
+    held = desk_of(live).fold().portfolio.balances["btcturk"]
+    assert {asset: one.free + one.locked for asset, one in live.client.balances().items()} == held
