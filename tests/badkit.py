@@ -35,7 +35,7 @@ BARS_BEFORE = 60  # minutes of market before the session, so that candles are th
 SESSION_TICKS = 7
 DOOR_S_MAX = 60
 SHOWN_MAX = 1500  # characters of an output in a failed test
-CLIENTS = ("binance_client", "mexc_client")
+CLIENTS = ("binance_client", "mexc_client", "btcturk_client")
 ACKNOWLEDGED = ("--reason", "a test", "--ack", "I_UNDERSTAND")
 PACKET = {
     "venue": "binance", "symbol": WANTED, "side": "BUY", "kind": "ENTRY", "edge_bps": "500", "notional_quote": "100",

@@ -22,8 +22,9 @@ CONFIG = ROOT / "config" / "sanad.toml"
 
 @contextmanager
 def day(
-    folder: Path, symbol: str, *sim_arguments: str, in_process: bool = True, changes: dict[str, str] | None = None
-) -> Iterator[Day]:
+    folder: Path, symbol: str, *sim_arguments: str, in_process: bool = True, changes: dict[str, str] | None = None,
+    venue: str = "binance",
+) -> Iterator[Day]:  # fmt: skip
     """A day ready to be played in an empty folder.
 
     Args:
@@ -36,9 +37,9 @@ def day(
         assert old in text, old
         text = text.replace(old, new)
     (folder / "config" / "sanad.toml").write_text(text)
-    sim = start_sim("--venue", "binance", "--symbol", symbol, "--step", *sim_arguments)
+    sim = start_sim("--venue", venue, "--symbol", symbol, "--step", *sim_arguments)
     try:
-        yield Day(folder, sim, environment(folder, sim, (symbol,)), in_process=in_process)
+        yield Day(folder, sim, environment(folder, sim, (symbol,), venue), in_process=in_process)
     finally:
         sim.stop()
 
@@ -61,25 +62,23 @@ def journal_hash(folder: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in [*segments, logs / "audit.jsonl"])).hexdigest()
 
 
-def assert_money_closes(folder: Path) -> None:
+def assert_money_closes(folder: Path, venue: str = "binance", quote: str = "USDT") -> None:
     """P5: journal fills = the paper exchange's trades = balance changes, to the last digit."""
     fold = fold_of(folder)
     books = json.loads((folder / "state" / "paper_broker.json").read_text())
     told = {e["data"]["trade_id"]: e["data"] for e in lines_of(folder) if e["event"] == "FILL"}
-    balances = dict(fold.portfolio.opening["binance"])
+    balances = dict(fold.portfolio.opening[venue])
     for data in told.values():
-        base, quote, sign = data_base(folder), "USDT", 1 if data["side"] == "BUY" else -1
+        base, sign = data_base(folder), 1 if data["side"] == "BUY" else -1
         quantity, price = Decimal(data["quantity"]), Decimal(data["price"])
         balances[base] = balances.get(base, Decimal(0)) + sign * quantity
         balances[quote] = balances.get(quote, Decimal(0)) - sign * quantity * price
         balances[data["fee_asset"]] = balances.get(data["fee_asset"], Decimal(0)) - Decimal(data["fee"])
-    assert {a: v for a, v in fold.portfolio.balances["binance"].items() if v} == {
-        a: v for a, v in balances.items() if v
-    }
-    venue = books["venues"]["binance"] if "venues" in books else books["binance"]
+    assert {a: v for a, v in fold.portfolio.balances[venue].items() if v} == {a: v for a, v in balances.items() if v}
+    section = books["venues"][venue] if "venues" in books else books[venue]
     held = {
         asset: Decimal(found["free"]) + Decimal(found["locked"]) if isinstance(found, dict) else Decimal(found)
-        for asset, found in venue["balances"].items()
+        for asset, found in section["balances"].items()
     }
     assert {a: v for a, v in held.items() if v} == {a: v for a, v in balances.items() if v}
 

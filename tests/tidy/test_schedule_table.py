@@ -22,7 +22,7 @@ from desk.health.result import CheckResult
 from desk.state import registry
 
 ROOT = Path(__file__).resolve().parents[2]
-CARD = ("router", "heartbeat", "policy_engine", "reconcile", "binance_client", "mexc_client")
+CARD = ("router", "heartbeat", "policy_engine", "reconcile", "binance_client", "mexc_client", "btcturk_client")
 PREFIX = 'cd "$SANAD_CHECKOUT" && .venv/bin/python scripts/'
 SUFFIX = " >> execution-logs/cron.log 2>&1"
 

@@ -1,5 +1,6 @@
 """The client doors and breakers.py as an operator runs them: separate processes against a simulator."""
 
+import base64
 import json
 import os
 import re
@@ -18,7 +19,15 @@ from venue.kit import SHARED
 
 START = "2026-01-05T00:00:00+00:00"
 KEY, SECRET = "simkey-fake-0123", "simsecret-fake-4567"
+ENCODED = base64.b64encode(SECRET.encode()).decode()  # BTCTurk's secrets are base64 text
+RULES = {"btcturk": "/api/v2/server/exchangeinfo"}
+ACCOUNTS = {"btcturk": "/api/v1/users/balances"}
 LOADED = re.compile(r"\b(binance|aiohttp|numpy|pandas|cryptography|tabulate)\b")
+
+
+def secret_of(venue: str) -> str:
+    """The venue's secret, in the form its keys have."""
+    return ENCODED if venue == "btcturk" else SECRET
 
 
 class Host:
@@ -32,7 +41,8 @@ class Host:
         self.env = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "SANAD_HOME": str(root), "SYSTEM_MODE": "PAPER",
             "VENUE_ENV": "sim", "VENUES": venue, "UNIVERSE_SYMBOLS": "BTCUSDT", f"{upper}_REST_URL": sim.rest_url,
-            f"{upper}_API_KEY": KEY, f"{upper}_API_SECRET": SECRET, "SANAD_CLOCK": f"{sim.admin_url}/sim/clock",
+            f"{upper}_API_KEY": KEY, f"{upper}_API_SECRET": secret_of(venue),
+            "SANAD_CLOCK": f"{sim.admin_url}/sim/clock",
         }  # fmt: skip
 
     def run(self, *argv: str, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -52,9 +62,9 @@ class Host:
         return found
 
 
-@pytest.fixture(params=["binance", "mexc"])
+@pytest.fixture(params=["binance", "mexc", "btcturk"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
-    with running_sim(venue=request.param, start=START, api_key=KEY, api_secret=SECRET) as sim:
+    with running_sim(venue=request.param, start=START, api_key=KEY, api_secret=secret_of(request.param)) as sim:
         yield Host(tmp_path, sim, request.param)
 
 
@@ -94,7 +104,7 @@ def test_a_venue_not_listed_is_not_called(host: Host) -> None:
 
 
 def test_refresh_says_what_failed_and_does_the_rest(host: Host) -> None:
-    host.sim.fault("http_status", path="/api/v3/exchangeInfo", count=None, arg=400)
+    host.sim.fault("http_status", path=RULES.get(host.venue, "/api/v3/exchangeInfo"), count=None, arg=400)
     done = host.door("refresh")
     assert done.returncode == 1
     assert last(done).endswith("WARNING (clock +0 ms, prices 1, filters FAILED)")
@@ -121,12 +131,13 @@ def test_every_command_ends_with_its_verdict_and_speaks_json(host: Host) -> None
 
 
 def test_json_stays_one_document_when_it_fails(host: Host) -> None:
-    done = host.door("account", "--json", **{f"{host.venue.upper()}_API_SECRET": "wrong-secret-1"})
+    wrong = base64.b64encode(b"wrong-secret-1").decode()
+    done = host.door("account", "--json", **{f"{host.venue.upper()}_API_SECRET": wrong})
     assert (json.loads(done.stdout)["exit_code"], done.returncode, done.stderr) == (2, 2, "")
     errors = (host.root / "execution-logs" / "errors.log").read_text()
     assert f"venue={host.venue}" in errors
-    assert "GET /api/v3/account" in errors
-    assert SECRET not in errors
+    assert f"GET {ACCOUNTS.get(host.venue, '/api/v3/account')}" in errors
+    assert wrong not in errors
 
 
 @pytest.mark.parametrize(
@@ -343,7 +354,8 @@ def test_a_read_only_folder_is_one_line_and_nothing_half_written(binance: Host) 
 
 
 def test_no_heavy_import_on_the_way(binance: Host) -> None:
-    code = "import sys; sys.path.insert(0, 'scripts')\nimport binance_client, mexc_client\nprint(*sys.modules)"
+    clients = ", ".join(row.door for row in VENUES.values())
+    code = f"import sys; sys.path.insert(0, 'scripts')\nimport {clients}\nprint(*sys.modules)"
     loaded = {name.partition(".")[0] for name in binance.snippet(code).stdout.split()}
     assert not {name for name in loaded if LOADED.fullmatch(name)}
-    assert set(VENUES) == {"binance", "mexc"}
+    assert set(VENUES) == {"binance", "mexc", "btcturk"}

@@ -101,6 +101,16 @@ class Settings:
         """
         return _rest_url(self, venue)
 
+    def candles_url(self, venue: str) -> str:
+        """Where the venue's candles stand: its own host for them, else its REST address (a simulator serves both).
+
+        Raises:
+            ConfigError: as `rest_url`.
+        """
+        rest, known = _rest_url(self, venue), self.config.venues.get(venue, Venue())
+        own = known.candles_url_mainnet if self.venue_env is VenueEnv.MAINNET else known.candles_url_testnet
+        return rest if _is_loopback(rest, "") else own or rest
+
 
 def load(home: Home, overrides: Mapping[tuple[str, str], env.Value] | None = None) -> Settings:
     """Read everything and check it.

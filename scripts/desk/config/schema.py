@@ -262,10 +262,12 @@ class Signals(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Venue(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[venues.<name>]: base URLs per environment; empty where the exchange has none."""
+    """[venues.<name>]: base URLs per environment; empty where the exchange has none, or no own host for candles."""
 
     rest_url_mainnet: str = ""
     rest_url_testnet: str = ""
+    candles_url_mainnet: str = ""
+    candles_url_testnet: str = ""
 
 
 class Job(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from desk.journal.events import Event
 from desk.journal.state import Fold, Intent, is_open, key
 from desk.risk import latches
 from desk.venues.outcome import VenueError
+from desk.venues.protocol import OrderStatus
 
 
 def cancel(desk: Desk, order_id: str, why: str) -> bool:
@@ -60,7 +61,7 @@ def cancel_expired(desk: Desk) -> None:
     """Entries older than their TTL are cancelled (rules.md, order TTL); one that will not go is a stuck order."""
     oldest_ms = desk.run.tick_ms - desk.run.settings.config.entries.order_ttl_s * 1000
     for name, intent in _confirmed(desk, ENTRY):
-        if intent.created_ms <= oldest_ms and not cancel(desk, name, "ttl") and not _is_held_back(desk):
+        if intent.created_ms <= oldest_ms and not cancel(desk, name, "ttl") and not _may_still_go(desk, name):
             desk.alert(Reason.STUCK_ORDER, f"order {name}: cancel not confirmed", name, intent.venue, intent.symbol)
 
 
@@ -76,6 +77,15 @@ def _confirmed(desk: Desk, kind: str) -> list[tuple[str, Intent]]:
     """Orders of a kind known to stand on the exchange."""
     found = desk.fold().intents.intents.items()
     return [(name, i) for name, i in found if i.kind == kind and is_open(i) and i.state == "CONFIRMED"]
+
+
+def _may_still_go(desk: Desk, order_id: str) -> bool:
+    """No failed cancel yet: nothing may be sent, or the exchange has it and has not said what became of the order."""
+    intent = desk.fold().intents.intents.get(order_id)
+    patience_ms = desk.run.settings.config.entries.unresolved_warn_s * 1000
+    is_received = intent is not None and intent.status == str(OrderStatus.PENDING_CANCEL)
+    is_young = intent is not None and desk.run.tick_ms - intent.cancel_ms <= patience_ms
+    return _is_held_back(desk) or (is_received and is_young)
 
 
 def _is_held_back(desk: Desk) -> bool:

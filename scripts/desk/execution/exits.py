@@ -18,6 +18,7 @@ from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.intent import EXIT, LEG_ENTRY, OrderPlan
 from desk.journal.state import Fold, Position, key
+from desk.venues import table
 from desk.venues.outcome import VenueError
 from desk.venues.protocol import OrderType, Side, SymbolRules
 
@@ -84,7 +85,8 @@ def exit_plan(
 ) -> OrderPlan:
     """A sale that takes what the book gives, down to a bounded price."""
     slack = desk.run.settings.config.entries.slippage_max_frac
-    order_type, price = OrderType.LIMIT_IOC, quantise.price_down(rules, bid * (ONE - slack)) if bid else ZERO
+    order_type = table.order_type(position.venue, OrderType.LIMIT_IOC)
+    price = quantise.price_down(rules, bid * (ONE - slack)) if bid else ZERO
     if price <= ZERO:
         desk.alert(
             Reason.EXIT_BLIND, f"{position.symbol}: no usable bid", position.symbol, position.venue, position.symbol

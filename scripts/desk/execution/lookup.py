@@ -1,10 +1,14 @@
 """Looking orders up: unknown, open, and watched ones (rules.md, Intents). Evidence only; nothing is ever re-sent.
 
 Not found is evidence only by the venue's row: after the quiet time counted from the signed timestamp in exchange
-time, over several complete looks (order by client id, open orders, trades), each some time apart.
+time, over several complete looks (order by client id, open orders, trades), each some time apart. Where a venue knows
+no lookup by client id its client lists open and all orders instead, and a look counts only while the journal explains
+the balances too.
 """
 
+from desk.base.money import ZERO
 from desk.base.reasons import Reason
+from desk.config.mode import Mode
 from desk.execution import fills
 from desk.execution.desk import Desk, open_intents
 from desk.execution.intent import event
@@ -12,6 +16,7 @@ from desk.journal import intent_table
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold, Intent
+from desk.risk import pause
 from desk.venues import table
 from desk.venues.outcome import VenueError
 
@@ -85,7 +90,7 @@ def _count_look(desk: Desk, order_id: str, intent: Intent, requested_ms: int) ->
         return
     if intent.looks and requested_ms - intent.last_look_ms < row.look_gap_s * 1000:
         return
-    if _appears(desk, order_id, intent):
+    if _appears(desk, order_id, intent) or not (row.lookup_by_client_id or _is_explained(desk, order_id, intent)):
         return
     seen = {"client_order_id": order_id, "requested_ms": requested_ms}
     gone = {"client_order_id": order_id, "looks": intent.looks + 1}
@@ -96,9 +101,9 @@ def _count_look(desk: Desk, order_id: str, intent: Intent, requested_ms: int) ->
 
 
 def _appears(desk: Desk, order_id: str, intent: Intent) -> bool:
-    """The other two places: open orders and trades. What is found there is booked."""
-    account = desk.account_of(intent.venue)
-    for report in account.open_orders(intent.symbol):
+    """The other two places: open orders (unless the look listed them already) and trades. What is found is booked."""
+    has_listed = not table.row(intent.venue).lookup_by_client_id
+    for report in () if has_listed else desk.account_of(intent.venue).open_orders(intent.symbol):
         if report.client_order_id == order_id:
             fills.book(desk, order_id, report)
             return True
@@ -106,6 +111,33 @@ def _appears(desk: Desk, order_id: str, intent: Intent) -> bool:
     if trades:
         desk.commit_events(*(fills.fill_event(order_id, intent, trade) for trade in trades))
     return bool(trades)
+
+
+def _is_explained(desk: Desk, order_id: str, intent: Intent) -> bool:
+    """The balances of the order's two assets are what the journal says, once every other open order is booked.
+
+    An unexplained change in LIVE may be this very order's: PAUSE_NEEDS_MANUAL (rules.md, Intents).
+    """
+    if not _moved(desk, intent):
+        return True
+    for name, other in open_intents(desk.fold(), intent.venue)[:LOOKS_PER_TICK_MAX]:
+        report = desk.account_of(intent.venue).get_order(other.symbol, name) if name != order_id else None
+        if report is not None:
+            fills.book(desk, name, report)
+    moved = _moved(desk, intent)
+    if moved and desk.run.settings.mode is Mode.LIVE:
+        where = f"order {order_id} is not found, and the balance of {', '.join(moved)} changed without a known reason"
+        desk.alert(Reason.MANUAL_NEEDED, where, order_id, intent.venue, intent.symbol)
+        pause.latch_pause(desk.run.home, desk.run.journal, (str(Reason.MANUAL_NEEDED),), desk.run.door)
+    return not moved
+
+
+def _moved(desk: Desk, intent: Intent) -> list[str]:
+    """Which of the order's two assets the exchange holds another amount of than the journal."""
+    held = desk.account_of(intent.venue).balances()
+    books = desk.fold().portfolio.balances.get(intent.venue, {})
+    there = {name: balance.free + balance.locked for name, balance in held.items()}
+    return [name for name in (intent.base, intent.quote) if there.get(name, ZERO) != books.get(name, ZERO)]
 
 
 def alert_old_unknowns(desk: Desk) -> None:

@@ -18,6 +18,7 @@ from desk.risk import market
 from desk.risk.decision import Decision, Kind, Plan
 from desk.risk.facts import Facts, SymbolFacts
 from desk.strategies import protection_levels
+from desk.venues import table
 from desk.venues.protocol import OrderRequest, OrderType, Side, SymbolRules
 
 
@@ -42,7 +43,7 @@ def position_of(decision: Decision) -> str:
 
 def _entry(decision: Decision, facts: Facts, limits: Config, found: SymbolFacts, rules: SymbolRules) -> Plan:
     bid, ask, mid = _prices(found)
-    order_type = OrderType(limits.entries.order_type)
+    order_type = table.order_type(decision.venue, OrderType(limits.entries.order_type))
     wanted = _wanted_notional(decision, facts, limits, rules, ask)
     assert found.book is not None
     walk = market.walk(found.book.asks, divide(wanted, ask), Side.BUY)
@@ -73,8 +74,9 @@ def _exit(decision: Decision, facts: Facts, found: SymbolFacts, rules: SymbolRul
     walk = market.walk(found.book.bids, quantity, Side.SELL)
     slippage = market.slippage_frac(walk.average or bid, mid, Side.SELL)
     problem = "" if quantity > ZERO else str(Reason.DUST)
+    order_type = table.order_type(decision.venue, OrderType.LIMIT_IOC)
     return Plan(
-        type=str(OrderType.LIMIT_IOC), quantity=quantity, price=bid, reference_price=mid, notional=quantity * bid,
+        type=str(order_type), quantity=quantity, price=bid, reference_price=mid, notional=quantity * bid,
         spread_frac=market.spread_frac(bid, ask), slippage_frac=slippage, fee_frac=rules.taker_fee_frac,
         covered=walk.covered, problem=problem, problem_detail="" if not problem else f"{text(held)} held",
     )  # fmt: skip

@@ -19,6 +19,7 @@ ESSENTIAL: Final = ("router", "heartbeat", "reconcile")
 STUCK: Final = frozenset({"router", "reconcile"})  # late beyond the second limit they PAUSE
 COMMANDS: Final[Mapping[str, str]] = {  # what cron runs; doors not listed run without a command
     "policy_engine": "tick", "binance_client": "refresh", "mexc_client": "refresh",
+    "btcturk_client": "refresh",
 }  # fmt: skip
 VENUE_OF: Final = {row.door: row.name for row in VENUES.values()}
 

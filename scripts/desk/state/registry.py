@@ -35,7 +35,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _EVERY_DOOR = (
-    "router", "heartbeat", "reconcile", "policy_engine", "binance_client", "mexc_client",
+    "router", "heartbeat", "reconcile", "policy_engine", "binance_client", "mexc_client", "btcturk_client",
 )  # fmt: skip
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -106,7 +106,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="market_data", file="market_data_{venue}_{source}.json", kind=Kind.OBSERVATION,
-        writers=("binance_client", "mexc_client", "router"),
+        writers=("binance_client", "mexc_client", "btcturk_client", "router"),
         if_missing="fetched", if_corrupt="fetched", stale_after_s=300,
         what="best bid and ask per symbol with their ages, recent polls",
     ),
@@ -122,7 +122,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="filters", file="filters_{venue}.json", kind=Kind.OBSERVATION,
-        writers=("binance_client", "mexc_client", "router", "reconcile"),
+        writers=("binance_client", "mexc_client", "btcturk_client", "router", "reconcile"),
         if_missing="fetched", if_corrupt="fetched", stale_after_s=86_400,
         what="trading rules per symbol and their hash",
     ),

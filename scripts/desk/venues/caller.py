@@ -1,6 +1,7 @@
 """A signed caller: encodes, stamps, signs and sends one exchange's requests. Owns no exchange's dialect.
 
-Percent-encode first, then sign exactly the bytes that are sent. A clock refusal (-1021 and its kin) is answered by one
+Percent-encode first, then sign exactly the bytes that are sent; where an exchange wants its signature in headers, the
+door makes them of the stamp. A clock refusal (-1021 and its kin) is answered by one
 new measurement, and by one new try of a read or a cancel; an order is never sent again (its timestamp is journalled).
 """
 
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from desk.base import clock, money
 from desk.base.errors import BadInput
@@ -30,6 +33,7 @@ from desk.venues.transport import Aborted, Outgoing, Transport
 T = TypeVar("T")
 Params = Mapping[str, Any]
 Sign = Callable[[str], str]  # payload to signature
+SignedHeaders = Callable[[int], Mapping[str, str]]  # stamp to the headers that prove who asks
 PAPER_SENDS_NOTHING: Final = "mode:paper_sends_no_orders"
 STALE_STAMP: Final = "transport:stale_stamp"  # older than a second at the first byte
 
@@ -42,6 +46,20 @@ def encode(params: Params) -> str:
     """
     pairs = [(name, _plain(name, value)) for name, value in params.items() if value is not None]
     return urlencode(pairs, quote_via=quote, safe="")
+
+
+def json_body(params: Params) -> bytes:
+    """The parameters as one JSON object: None dropped, Decimals as exact JSON numbers.
+
+    Raises:
+        BadInput: a float, or a type no exchange takes.
+    """
+    plain = {name: (value, _plain(name, value)) for name, value in params.items() if value is not None}
+    exact = {
+        name: msgspec.Raw(text.encode()) if isinstance(value, Decimal) else value
+        for name, (value, text) in plain.items()
+    }
+    return msgspec.json.encode(exact)
 
 
 def _plain(name: str, value: Any) -> str:
@@ -64,6 +82,7 @@ class Caller:
         sign: makes the signature of a payload; None when no key is set.
         key_headers: the header that names the key; sent with signed requests only.
         need_keys: raises ConfigError naming the variable that is missing.
+        signed_headers: where the exchange wants stamp and signature in headers, makes them; None: in the query.
     """
 
     guard: Guard
@@ -75,6 +94,7 @@ class Caller:
     stamp_age_ms_max: int
     home: Home
     clock_limits: ClockLimits
+    signed_headers: SignedHeaders | None = None
 
     def __post_init__(self) -> None:
         self.clock = VenueClock(self.home, self.row.name, self.clock_limits, self.server_time, self.guard.log)
@@ -96,10 +116,12 @@ class Caller:
         timeout_s: float | None = None,
         stamp_ms: int | None = None,
         before_send: BeforeSend | None = None,
+        base_url: str = "",
     ) -> T:
         """Send one request and parse its answer.
 
         Args:
+            base_url: another host of the same exchange, for unsigned reads; empty = its usual one.
             stamp_ms: an order's timestamp in the exchange's time, fixed (and journalled) by the caller.
             before_send: the last check before the first byte; raising a WorldError means not sent.
 
@@ -109,13 +131,14 @@ class Caller:
             BadInput: a parameter that cannot be sent.
         """
         if signed:
+            assert not base_url
             self.need_keys()
         self._check_may_order(purpose, method, path)
         fixed = dict(params or {})
         last_look = self._last_look(stamp_ms, before_send)
 
         def build() -> Outgoing:
-            return self._build(method, path, fixed, signed, stamp_ms)
+            return msgspec.structs.replace(self._build(method, path, fixed, signed, stamp_ms), base_url=base_url)
 
         def attempt() -> T:
             return self.guard.call((method, path), build, purpose, parse, timeout_s=timeout_s, before_send=last_look)
@@ -158,6 +181,11 @@ class Caller:
     def _build(self, method: str, path: str, params: Params, signed: bool, stamp_ms: int | None) -> Outgoing:
         if not signed:
             return Outgoing(method=method, path=path, query=encode(params))
+        if self.signed_headers is not None:
+            headers = self.signed_headers(stamp_ms if stamp_ms is not None else self.clock.venue_now_ms())
+            if method == "POST":
+                return Outgoing(method=method, path=path, headers=headers, body=json_body(params))
+            return Outgoing(method=method, path=path, query=encode(params), headers=headers)
         moment = stamp_ms if stamp_ms is not None else params.get("timestamp") or self.clock.venue_now_ms()
         query = encode({"recvWindow": self.recv_window_ms} | dict(params) | {"timestamp": moment})
         query += "&signature=" + quote(self.sign(query), safe="")
@@ -191,8 +219,9 @@ def _server_ms(value: Any) -> int:
 
 
 def make_caller(
-    settings: Settings, row: VenueRow, sign: Sign, headers: Mapping[str, str], breaker: BreakerPort, log: Log
-) -> Caller:
+    settings: Settings, row: VenueRow, sign: Sign, headers: Mapping[str, str], breaker: BreakerPort, log: Log,
+    signed_headers: SignedHeaders | None = None,
+) -> Caller:  # fmt: skip
     """Wire one venue's caller from the settings.
 
     Raises:
@@ -210,5 +239,5 @@ def make_caller(
     window_ms = min(config.clock.recv_window_ms, profile_ms or config.clock.recv_window_ms)
     return Caller(
         guard, sign, headers, keys.need, window_ms, settings.mode, config.transport.stamp_to_first_byte_max_ms,
-        settings.home, config.clock,
+        settings.home, config.clock, signed_headers,
     )  # fmt: skip

@@ -92,7 +92,7 @@ def told_of(venue: str, row: Mapping[str, Any], symbol: str, client_order_id: st
 def trade(row: Mapping[str, Any]) -> Trade:
     """One of our fills from myTrades."""
     return Trade(
-        trade_id=_id(row["id"]), symbol=words(row, "symbol"), order_id=_id(row["orderId"]),
+        trade_id=identity(row["id"]), symbol=words(row, "symbol"), order_id=identity(row["orderId"]),
         client_order_id=str(row.get("clientOrderId") or ""),
         side=Side.BUY if _flag(row["isBuyer"]) else Side.SELL,
         quantity=decimal(row, "qty"), price=decimal(row, "price"), fee=decimal(row, "commission"),
@@ -138,6 +138,13 @@ def same(value: object, expected: str, name: str) -> None:
         raise ValueError(f"{name} of something else")
 
 
+def identity(value: Any) -> str:
+    """An exchange's id as text, exact beyond 2^53."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError("an id is missing")
+    return str(value)
+
+
 def _bar(row: Any) -> Bar:
     open_ms = row[0]
     if not isinstance(open_ms, int) or isinstance(open_ms, bool):
@@ -155,12 +162,6 @@ def _levels(rows: Any) -> tuple[Level, ...]:
     if any(level.quantity < 0 for level in found):
         raise ValueError("quantity is negative")
     return found
-
-
-def _id(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise ValueError("an id is missing")
-    return str(value)
 
 
 def _flag(value: Any) -> bool:

@@ -148,7 +148,8 @@ def classify(table: ErrorTable, status: int, headers: Mapping[str, str], body: b
     value, readable = _decode(body)
     code, message = _code_and_message(value)
     retry_after_s = _retry_after_s(headers.get("retry-after", ""))
-    klass = _class_of(table, status, code, message, readable)
+    refused = isinstance(value, dict) and value.get("success", True) is not True
+    klass = _class_of(table, status, code, message, readable, refused)
     counts = klass is not Klass.ACCEPTED and (
         status >= 500 or status in {408, 418, 429} or (status < 400 and klass in UNKNOWN) or code in table.counted_codes
     )
@@ -172,7 +173,8 @@ def broken(kind: str, started: bool) -> Finding:
     return Finding(klass=klass, message=kind, counts=True)
 
 
-def _class_of(table: ErrorTable, status: int, code: int | None, message: str, readable: bool) -> Klass:
+def _class_of(table: ErrorTable, status: int, code: int | None, message: str, readable: bool, refused: bool) -> Klass:
+    """`refused`: the body says `"success": false`, whatever its status (BTCTurk's envelope)."""
     known = table.lookup(code, message)
     if status == 418 or known is Klass.IP_BANNED:
         return Klass.IP_BANNED
@@ -181,7 +183,7 @@ def _class_of(table: ErrorTable, status: int, code: int | None, message: str, re
     if status < 300:
         if not readable:
             return Klass.EXECUTION_UNKNOWN
-        if code is None or code in table.success_codes:
+        if not refused and (code is None or code in table.success_codes):
             return Klass.ACCEPTED
         return known or Klass.EXECUTION_UNKNOWN
     if status == 429:
@@ -201,7 +203,7 @@ def _decode(body: bytes) -> tuple[Any, bool]:
 def _code_and_message(value: Any) -> tuple[int | None, str]:
     if not isinstance(value, dict):
         return None, ""
-    code, message = value.get("code"), value.get("msg")
+    code, message = value.get("code"), value.get("msg", value.get("message"))
     if isinstance(code, str) and code.lstrip("-").isdecimal():
         code = int(code[:12])
     if not isinstance(code, int) or isinstance(code, bool):

@@ -3,9 +3,10 @@
 A look that supports "not found" or "money closes" counts only when it is complete (rules: Intents).
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
+from desk.venues.dialect import identity
 from desk.venues.outcome import Finding, Klass, VenueError
 from desk.venues.protocol import OrderReport, Trade
 
@@ -13,6 +14,7 @@ PAGES_MAX: Final = 50
 DAY_MS: Final = 86_400_000  # the longest window Binance lists orders of in one call
 Page = Callable[..., tuple[Trade, ...]]
 OrderPage = Callable[..., tuple[OrderReport, ...]]
+Rows = Callable[..., Sequence[Mapping[str, Any]]]
 
 
 def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]:
@@ -26,7 +28,7 @@ def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]
     """
     newest = page()
     if len(newest) < size or min(trade.time_ms for trade in newest) < since_ms:
-        return _ordered(newest, since_ms)
+        return ordered(newest, since_ms)
     found = list(page(startTime=since_ms))
     if not found:
         raise _incomplete(venue, "no first page")
@@ -35,7 +37,7 @@ def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]
         more = page(fromId=last + 1)
         found += more
         if len(more) < size:
-            return _ordered((*found, *newest), since_ms)
+            return ordered((*found, *newest), since_ms)
     raise _incomplete(venue, f"more than {PAGES_MAX} pages")
 
 
@@ -52,7 +54,7 @@ def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ..
         fresh = [trade for trade in got if trade.trade_id not in found]
         found |= {trade.trade_id: trade for trade in fresh}
         if len(got) < size:
-            return _ordered(tuple(found.values()), since_ms)
+            return ordered(tuple(found.values()), since_ms)
         oldest_ms = min(trade.time_ms for trade in got)
         if not fresh or oldest_ms == end_ms:
             raise _incomplete(venue, "a page full of one instant")
@@ -79,17 +81,37 @@ def orders(page: OrderPage, since_ms: int, until_ms: int, size: int, venue: str)
             continue
         oldest, newest = min(order.time_ms for order in got), max(order.time_ms for order in got)
         if oldest == newest:
-            raise _incomplete(venue, "a page full of one instant")
+            raise _incomplete(venue, "a page full of one instant", "orders")
         middle = (oldest + newest) // 2
         todo += [(first, middle), (middle + 1, last)]
-    raise _incomplete(venue, f"more than {PAGES_MAX} pages")
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages", "orders")
 
 
-def _ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
+def by_number(page: Rows, size: int, venue: str) -> list[Mapping[str, Any]]:
+    """BTCTurk: numbered pages of orders. Whether 0 or 1 is the first is not documented, so the page without a number
+    is read first, and page 1 may repeat it; what appears while we read moves others to later pages, not out of them.
+
+    Raises:
+        VenueError: incomplete after PAGES_MAX pages, or a full page of nothing new.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for number in range(PAGES_MAX):
+        rows = page(page=number) if number else page()
+        known = len(found)
+        found |= {identity(row["id"]): row for row in rows}
+        if len(rows) < size:
+            return list(found.values())
+        if number > 1 and len(found) == known:
+            raise _incomplete(venue, "a full page of nothing new", "orders")
+    raise _incomplete(venue, f"more than {PAGES_MAX} pages", "orders")
+
+
+def ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
+    """Each trade once, from a time on, oldest first."""
     unique = {trade.trade_id: trade for trade in trades if trade.time_ms >= since_ms}
     return tuple(sorted(unique.values(), key=lambda trade: (trade.time_ms, len(trade.trade_id), trade.trade_id)))
 
 
-def _incomplete(venue: str, why: str) -> VenueError:
-    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list: {why}")
-    return VenueError(venue, "listing", finding, is_order=False, is_read=True)
+def _incomplete(venue: str, why: str, what: str = "trades") -> VenueError:
+    finding = Finding(klass=Klass.EXECUTION_UNKNOWN, message=f"incomplete list of {what}: {why}")
+    return VenueError(venue, f"my {what}", finding, is_order=False, is_read=True)

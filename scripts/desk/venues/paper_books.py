@@ -10,17 +10,18 @@ from typing import Any, Final
 import msgspec
 
 from desk.base.errors import StateCorrupt
-from desk.base.money import ZERO, text
+from desk.base.money import ZERO, floor_step, text
 from desk.venues.protocol import OPEN_STATUSES, OrderStatus, OrderType, Side
 
 Doc = dict[str, Any]
+FEE_STEP: Final = Decimal("1e-8")
 WAY_OUT: Final = "restore the file, or mode.py switch PAPER --discard --reason TEXT"
 STOP_TYPES: Final = frozenset({OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 ONE_SHOT_TYPES: Final = frozenset({OrderType.MARKET, OrderType.LIMIT_IOC, OrderType.LIMIT_FOK})
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One trade of an order; the fee is in the asset received."""
+    """One trade of an order; the fee is in the order's fee asset."""
 
     trade_id: int
     quantity: Decimal
@@ -53,6 +54,7 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
     update_ms: int
     hidden_until_ms: int = 0  # not listed before (fault on demand)
     due_ms: int = 0  # takes nothing before; 0 = at once (fault on demand)
+    quote_fee_frac: Decimal = ZERO  # the fee, where the venue takes it in the quote currency; 0: of what is received
     fills: list[Fill] = []
 
     @property
@@ -72,8 +74,20 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def received_asset(self) -> str:
-        """What it gets, and pays the fee in."""
+        """What it gets."""
         return self.base if self.is_buy else self.quote
+
+    @property
+    def fee_asset(self) -> str:
+        """What it pays the fee in: what it gets, or the quote currency where the venue takes it there."""
+        return self.quote if self.quote_fee_frac else self.received_asset
+
+    def needed(self, remaining: Decimal) -> Decimal:
+        """What an order with a limit locks for a rest: the base, or its price with the fee on top where that is due."""
+        if not self.is_buy:
+            return remaining
+        value = self.price * remaining
+        return value + floor_step(value * self.quote_fee_frac, FEE_STEP)
 
     @property
     def executed(self) -> Decimal:

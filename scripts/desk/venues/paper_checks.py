@@ -7,9 +7,9 @@ here. Pure: raises Refused or returns what the order will lock.
 from decimal import Decimal
 from typing import Final
 
-from desk.base.money import ZERO, is_multiple
+from desk.base.money import ZERO, ceil_step, is_multiple
 from desk.venues import paper_match as match
-from desk.venues.paper_books import STOP_TYPES, Order, VenueBooks
+from desk.venues.paper_books import FEE_STEP, STOP_TYPES, Order, VenueBooks
 from desk.venues.paper_ledger import Terms
 from desk.venues.paper_match import Depth
 from desk.venues.paper_refusals import Refusal, Refused
@@ -69,12 +69,11 @@ def lock_of(order: Order, books: VenueBooks, depth: Depth | None, terms: Terms) 
     Raises:
         Refused: BALANCE, the free balance does not cover it.
     """
-    amount = order.quantity
-    if order.is_buy and order.type is not OrderType.MARKET:
-        amount = order.price * order.quantity
-    elif order.is_buy:
+    amount = order.needed(order.quantity)
+    if order.is_buy and order.type is OrderType.MARKET:
         takings = match.plan(order, depth, terms, order.quantity) if depth is not None else []
         amount = sum((price * quantity for _, price, quantity in takings), ZERO)
+        amount += ceil_step(amount * order.quote_fee_frac, FEE_STEP)
     holding = books.balances.get(order.paid_asset)
     _need(amount <= (holding.free if holding is not None else ZERO), Refusal.BALANCE)
     return amount
@@ -84,8 +83,9 @@ def _check_type(rules: SymbolRules, request: OrderRequest) -> None:
     is_stop = request.type in STOP_TYPES
     _need((request.price is not None) == (request.type is not OrderType.MARKET), Refusal.PARAMETER)
     _need((request.stop_price is not None) == is_stop, Refusal.PARAMETER)
-    if is_stop and rules.venue in VENUES:
-        _need(VENUES[rules.venue].has_stop_orders, Refusal.TYPE)
+    if rules.venue in VENUES:
+        venue = VENUES[rules.venue]
+        _need(request.type in venue.order_types and (venue.has_stop_orders or not is_stop), Refusal.TYPE)
     if rules.order_types and (is_stop or request.type is OrderType.LIMIT_MAKER):
         _need(str(request.type) in rules.order_types, Refusal.TYPE)
 

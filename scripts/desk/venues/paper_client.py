@@ -166,6 +166,7 @@ class PaperClient:
             working=request.type not in STOP_TYPES, timestamp_ms=timestamp_ms, time_ms=time_ms, update_ms=time_ms,
             hidden_until_ms=now_ms + faults.listing_lag_ms if faults.listing_lag_ms else 0,
             due_ms=now_ms + faults.late_fill_ms if faults.late_fill_ms else 0,
+            quote_fee_frac=ledger.quote_fee_frac(rules.venue, self._exchange.terms),
         )  # fmt: skip
 
     def _look(self, request: OrderRequest, where: str) -> tuple[SymbolRules, Book | None]:

@@ -162,7 +162,8 @@ def _fill_resting(books: VenueBooks, order: Order, depth: Depth, terms: Terms, n
 def _take(books: VenueBooks, order: Order, depth: Depth, taking: Taking, terms: Terms, now_ms: int) -> None:
     shown, price, quantity = taking
     if order.is_buy and order.type is OrderType.MARKET:  # a late one may meet prices its reserve does not cover
-        quantity = min(quantity, _affordable(books.holding(order.quote).free + order.reserve, price, _lot(order)))
+        whole = price * (ONE + order.quote_fee_frac)
+        quantity = min(quantity, _affordable(books.holding(order.quote).free + order.reserve, whole, _lot(order)))
     if quantity > ZERO:
         depth.take(order.side, shown, quantity)
         ledger.fill(books, order, quantity, price, terms, now_ms, maker=False)

@@ -31,7 +31,7 @@ def effects(orders: Iterable[Order]) -> dict[str, Decimal]:
                 base, quote = -base, -quote
             total[order.base] = total.get(order.base, ZERO) + base
             total[order.quote] = total.get(order.quote, ZERO) + quote
-            total[order.received_asset] -= fill.fee
+            total[order.fee_asset] -= fill.fee
     return total
 
 
@@ -81,6 +81,6 @@ def _order(order: Order) -> str:
 def _reserve(order: Order) -> Decimal:
     if not order.is_open:
         return ZERO
-    if not order.is_buy:
-        return order.remaining
-    return max(order.reserve, ZERO) if order.type is OrderType.MARKET else order.price * order.remaining
+    if order.is_buy and order.type is OrderType.MARKET:
+        return max(order.reserve, ZERO)
+    return order.needed(order.remaining)

@@ -1,7 +1,8 @@
 """What the paper exchange says no with, and how its answers get lost: one table, in the exchanges' own words.
 
-Owns the refusals and their VenueErrors; decides nothing. Codes and messages are Binance's, with MEXC's own where it
-has one; a test holds each row's class against the venue's error table, so paper refusals read like real ones.
+Owns the refusals and their VenueErrors; decides nothing. Codes and messages are Binance's, with MEXC's and BTCTurk's
+own where they have one; a test holds each row's class against the venue's error table, so paper refusals read like
+real ones.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ HTTP_REFUSED: Final = 400
 
 
 class Refusal(Enum):
-    """Class, code, message; `code_mexc` where MEXC answers another number."""
+    """Class, code, message; `own_codes` where MEXC has another number, OWN_WORDS where BTCTurk says it otherwise."""
 
     def __init__(self, klass: Klass, code: int, message: str, own_codes: Mapping[str, int] | None = None) -> None:
         self.klass, self.code, self.message = klass, code, message
@@ -38,9 +39,32 @@ class Refusal(Enum):
     DUPLICATE = (Klass.ALREADY_EXISTS, -2010, "Duplicate order sent.")
     UNKNOWN_ORDER = (Klass.ORDER_NOT_FOUND_QUERY_FIRST, -2011, "Unknown order sent.")
 
-    def code_of(self, venue: str) -> int:
-        """The number this venue answers with."""
-        return self.own_codes.get(venue, self.code)
+    def answer_of(self, venue: str) -> tuple[int | None, str]:
+        """The number and the words this venue answers with."""
+        return OWN_WORDS.get(venue, {}).get(self, (self.own_codes.get(venue, self.code), self.message))
+
+
+OWN_WORDS: Final[Mapping[str, Mapping[Refusal, tuple[int | None, str]]]] = {
+    "btcturk": {
+        Refusal.PRICE: (1126, "FAILED_INVALID_PRICE_SCALE"),
+        Refusal.PERCENT_PRICE: (None, "ORDER_MAX_PRICE_EXCEEDED"),
+        Refusal.LOT_SIZE: (1127, "FAILED_INVALID_QUANTITY_SCALE"),
+        Refusal.MARKET_LOT_SIZE: (1127, "FAILED_INVALID_QUANTITY_SCALE"),
+        Refusal.NOTIONAL: (1123, "FAILED_MIN_TOTAL_AMOUNT"),
+        Refusal.ORDERS_MAX: (None, "FAILED_ORDER_PARAMETER"),
+        Refusal.ALGO_ORDERS_MAX: (None, "FAILED_ORDER_PARAMETER"),
+        Refusal.PRECISION: (1127, "FAILED_INVALID_QUANTITY_SCALE"),
+        Refusal.PARAMETER: (None, "FAILED_ORDER_PARAMETER"),
+        Refusal.TYPE: (1134, "ORDER_METHOD_NOT_SUPPORTED"),
+        Refusal.HALTED: (1120, "FAILED_LIMIT_ORDER"),
+        Refusal.BALANCE: (None, "BALANCE_NOT_ENOUGH"),
+        Refusal.WOULD_TAKE: (1122, "FAILED_ORDER_WITH_OPEN_ORDERS"),  # never said: there is no post-only order
+        Refusal.WOULD_TRIGGER: (None, "STOP_PRICE_LESS_THAN_MARKET"),
+        Refusal.ON_DEMAND: (1122, "FAILED_ORDER_WITH_OPEN_ORDERS"),
+        Refusal.DUPLICATE: (None, "Duplicate order sent."),
+        Refusal.UNKNOWN_ORDER: (None, "NO_ORDER_MATCHES_YOUR_REQUEST"),
+    },
+}  # fmt: skip
 
 
 class Refused(Exception):
@@ -53,9 +77,8 @@ class Refused(Exception):
 
 def refused(venue: str, where: str, refusal: Refusal, *, is_order: bool) -> VenueError:
     """The exchange's definite no."""
-    finding = Finding(
-        klass=refusal.klass, code=refusal.code_of(venue), message=refusal.message, http_status=HTTP_REFUSED
-    )
+    code, message = refusal.answer_of(venue)
+    finding = Finding(klass=refusal.klass, code=code, message=message, http_status=HTTP_REFUSED)
     return VenueError(venue, where, finding, is_order=is_order, is_read=False)
 
 

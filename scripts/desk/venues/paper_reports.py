@@ -52,5 +52,5 @@ def _trade(order: Order, fill: Fill) -> Trade:
     return Trade(
         trade_id=str(fill.trade_id), symbol=order.symbol, order_id=str(order.order_id),
         client_order_id=order.client_order_id, side=order.side, quantity=fill.quantity, price=fill.price,
-        fee=fill.fee, fee_asset=order.received_asset, time_ms=fill.time_ms, maker=fill.maker,
+        fee=fill.fee, fee_asset=order.fee_asset, time_ms=fill.time_ms, maker=fill.maker,
     )  # fmt: skip

@@ -3,14 +3,17 @@
 To add a venue: its door (`<name>_client.py`), its error table, one row here, one `[venues.<name>]` in the config.
 """
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from desk.base.errors import ConfigError
-from desk.venues import errors_binance, errors_mexc
+from desk.base.money import ZERO
+from desk.venues import errors_binance, errors_btcturk, errors_mexc
 from desk.venues.outcome import ErrorTable
+from desk.venues.protocol import OrderType
 
 
 class Purpose(StrEnum):
@@ -65,9 +68,12 @@ class VenueRow(msgspec.Struct, frozen=True, kw_only=True):
     quiet_adds_recv_window: bool = False
     looks: int = 2
     look_gap_s: int = 30
-    lookup_by_client_id: bool = True
+    lookup_by_client_id: bool = True  # False: a look lists, and wants the balances explained as well
     trades_window_s: int = 0  # how far back my_trades reaches; 0: without limit
     has_stop_orders: bool = False
+    order_types: frozenset[OrderType] = frozenset(OrderType)  # what the client can send
+    fee_in_quote: bool = False  # True: purchases too pay their fee in the quote currency, on top
+    fee_tax_frac: Decimal = ZERO  # tax the exchange takes with each fee, as a fraction of the fee
 
 
 VENUES: Final = {
@@ -85,6 +91,15 @@ VENUES: Final = {
         weight_limit=500, weight_window_s=10, pause_without_hint_s=600.0,
         quiet_s=120, looks=3, look_gap_s=30, trades_window_s=30 * 86_400,
     ),
+    "btcturk": VenueRow(
+        name="btcturk", door="btcturk_client", errors=errors_btcturk.TABLE,
+        time_path="/api/v2/server/time", order_path="/api/v1/order", order_prefixes=("/api/v1/order",),
+        key_header="X-PCK",
+        weight_limit=120, weight_window_s=60, pause_without_hint_s=60.0,  # the tightest endpoint's, for all together
+        quiet_s=300, looks=3, look_gap_s=30, lookup_by_client_id=False, has_stop_orders=True,
+        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT}),
+        fee_in_quote=True, fee_tax_frac=Decimal("0.18"),
+    ),
 }  # fmt: skip
 
 
@@ -98,6 +113,13 @@ def row(venue: str) -> VenueRow:
     if found is None:
         raise ConfigError(f"no client for venue {venue!r}", "VENUES", f"known venues: {', '.join(VENUES)}")
     return found
+
+
+def order_type(venue: str, wanted: OrderType) -> OrderType:
+    """The type that stands for the wanted one on a venue: where it has no IOC, FOK or post-only order, a plain limit,
+    whose rest the order TTL cancels."""
+    found = VENUES.get(venue)
+    return wanted if found is None or wanted in found.order_types else OrderType.LIMIT
 
 
 def component(venue: str, purpose: Purpose) -> str:

@@ -36,7 +36,7 @@ DEADLINE: Final = "transport:deadline"  # our own time was up before the start
 SECRET_CHARS_MIN: Final = 6  # shorter ones are no keys, and hiding them would garble every line
 _SECRET_PATTERNS: Final = (
     re.compile(r"(?i)((?:signature|listenKey|apiKey)(?:=|\"?\s*:\s*\"?|%3D))[^&\s\"'\\]+"),
-    re.compile(r"(?i)(X-[A-Z]+-(?:APIKEY|PCK|Signature)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"),
+    re.compile(r"(?i)(X-(?:[A-Z]+-)?(?:APIKEY|PCK|Signature)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"),
 )
 _BROKEN: Final = (
     requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError,
@@ -44,12 +44,17 @@ _BROKEN: Final = (
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, ready to leave: the query string is final (encoded, then signed)."""
+    """One request, ready to leave: the query string is final (encoded, then signed), and so is the body.
+
+    `base_url` is for unsigned reads of another host of the same exchange; empty = the transport's own.
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = {}
+    body: bytes = b""
+    base_url: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,8 +245,9 @@ class Transport:
 
     def _prepare(self, out: Outgoing) -> requests.PreparedRequest:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", **out.headers}
-        prepared = requests.Request(out.method, self.base_url + out.path, headers=headers).prepare()
-        prepared.url = self.base_url + out.path + (f"?{out.query}" if out.query else "")
+        url = (out.base_url or self.base_url) + out.path
+        prepared = requests.Request(out.method, url, headers=headers, data=out.body or None).prepare()
+        prepared.url = url + (f"?{out.query}" if out.query else "")
         return prepared
 
     def _adapter(self, url: str | None) -> HTTPAdapter:

@@ -377,12 +377,29 @@ def test_a_venue_without_a_test_network_says_so(place: Home, monkeypatch: pytest
 def test_every_shipped_address_is_https():
     assert all(
         url.startswith("https://")
-        for url in re.findall(r'rest_url_\w+ = "(.+?)"', (CHECKOUT / "config/sanad.toml").read_text())
+        for url in re.findall(r'_url_\w+ = "(.+?)"', (CHECKOUT / "config/sanad.toml").read_text())
     )
 
 
 def test_a_venue_row_has_only_its_addresses():
-    assert {field.name for field in msgspec.structs.fields(Venue)} == {"rest_url_mainnet", "rest_url_testnet"}
+    names = {f"{kind}_url_{world}" for kind in ("rest", "candles") for world in ("mainnet", "testnet")}
+    assert {field.name for field in msgspec.structs.fields(Venue)} == names
+
+
+@pytest.mark.parametrize(
+    ("venue", "world", "named", "expected"),
+    [
+        ("btcturk", "mainnet", "", "https://graph-api.btcturk.com"),
+        ("btcturk", "sim", LOCAL, LOCAL),  # a simulator serves candles too
+        ("btcturk", "mainnet", LOCAL, LOCAL),
+        ("binance", "mainnet", "", OFFICIAL),
+    ],
+)
+def test_where_candles_stand(place, monkeypatch, venue, world, named, expected):
+    monkeypatch.setenv("VENUE_ENV", world)
+    if named:
+        monkeypatch.setenv(f"{venue.upper()}_REST_URL", named)
+    assert load(place).candles_url(venue) == expected
 
 
 # -- identity

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from desk.venues import errors_binance, errors_mexc
+import btcturk_client
+from desk.venues import client_door, errors_binance, errors_btcturk, errors_mexc
 from desk.venues.outcome import TRAITS, ErrorTable, Klass, classify
 from venue.kit import CONTRACTS, needs_contracts
 
-TABLES = {"binance": errors_binance.TABLE, "mexc": errors_mexc.TABLE}
+TABLES = {"binance": errors_binance.TABLE, "mexc": errors_mexc.TABLE, "btcturk": errors_btcturk.TABLE}
+NUMBERED = ("binance", "mexc")  # BTCTurk documents messages, and numbers for some of them
 CASES = sorted(path for venue in TABLES for path in (CONTRACTS / venue).rglob("*.json"))
 ERRORS = [path for path in CASES if '"expected_class"' in path.read_text()]
 README_CLASSES = {
@@ -38,13 +40,61 @@ def test_every_recorded_error_has_the_expected_class(path: Path) -> None:
     assert found.klass == case["expected_class"]
 
 
+@needs_contracts
+def test_explain_error_gives_the_class_of_every_btcturk_case_of_the_index(capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator's command, over every case of contracts/index.json that concerns BTCTurk and has a class."""
+    index = json.loads((CONTRACTS / "index.json").read_text())
+    cases = [json.loads((CONTRACTS / row["file"]).read_text()) for row in index if row["id"].startswith("btcturk.")]
+    errors = [case for case in cases if "expected_class" in case]
+    assert len(errors) >= 6
+    for case in cases:
+        argv = ["explain-error", "--status", str(case["http_status"]), "--body", json.dumps(case["body"])]
+        argv += ["--headers", json.dumps(case.get("headers") or {}), "--json"]
+        assert client_door.main("btcturk", btcturk_client.make_client, argv) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["class"] == case.get("expected_class", "accepted"), case["id"]
+
+
+@needs_contracts
+def test_every_documented_btcturk_message_and_number_is_a_definite_answer() -> None:
+    documented = json.loads((CONTRACTS / "btcturk" / "errors.json").read_text())
+    unknown = {Klass.EXECUTION_UNKNOWN, Klass.EXECUTION_UNKNOWN_OR_RETRY_READS, None}
+    table = TABLES["btcturk"]
+    for message, code in documented["numeric_since_2024_05_06"].items():
+        assert table.lookup(code, "") not in unknown, code
+        assert table.lookup(code, "") is table.lookup(None, message), "the number says what the message says"
+        assert table.lookup(9999, message) is table.lookup(None, message), "numbers were wrong once"
+    for message in (*documented["submit_messages"], *documented["cancel_messages"]):
+        assert table.lookup(None, message) not in unknown, message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "klass"),
+    [
+        (200, {"success": False, "message": "BALANCE_NOT_ENOUGH", "code": None}, Klass.REJECTED),
+        (200, {"success": False, "message": "SOMETHING_NEW", "code": 0}, Klass.EXECUTION_UNKNOWN),
+        (200, {"success": None, "message": None, "code": 0}, Klass.EXECUTION_UNKNOWN),
+        (200, {"success": True, "message": "SUCCESS", "code": 0}, Klass.ACCEPTED),
+        (200, {"success": True, "message": "SUCCESS", "code": 5}, Klass.EXECUTION_UNKNOWN),
+        (400, {"success": False, "message": "SOMETHING_NEW", "code": 1999}, Klass.EXECUTION_UNKNOWN),
+        (400, {"success": False, "message": "Order not found", "code": None}, Klass.ORDER_NOT_FOUND),
+        (401, {"success": False, "message": "Unauthorized - Invalid Signature", "code": 401}, Klass.FATAL_AUTH),
+        (401, {"success": False, "message": "unauthorized - INVALID NONCE"}, Klass.RESYNC_CLOCK),
+        (500, {"success": False, "message": "BALANCE_NOT_ENOUGH", "code": 1}, Klass.EXECUTION_UNKNOWN),
+        (503, {"success": False, "message": "ORDER_CANCEL_BLOCKED"}, Klass.EXECUTION_UNKNOWN),
+    ],
+)  # fmt: skip
+def test_an_envelope_that_says_no_is_never_accepted(status: int, body: dict[str, Any], klass: Klass) -> None:
+    assert classify(errors_btcturk.TABLE, status, {}, raw(body)).klass is klass
+
+
 def test_the_classes_are_those_of_the_readme() -> None:
     assert {str(klass) for klass in Klass} - {"accepted", "not_sent"} == README_CLASSES
     assert set(TRAITS) == set(Klass)
 
 
 @needs_contracts
-@pytest.mark.parametrize("venue", TABLES)
+@pytest.mark.parametrize("venue", NUMBERED)
 def test_every_documented_code_has_a_row(venue: str) -> None:
     codes = {row["code"] for row in json.loads((CONTRACTS / venue / "errors.json").read_text())["codes"]}
     assert len(codes) > 60

@@ -37,6 +37,13 @@ class Exchange:
         inside = [t for t in self.trades if startTime <= t.time_ms <= (endTime if endTime is not None else 10**15)]
         return tuple(reversed(inside[-self.size :]))
 
+    def by_number(self, first: int, page: int | None = None) -> list[dict[str, Any]]:
+        """Pages of orders, newest first; `first` is the number of the first page, which is also the unnumbered one."""
+        self.calls += 1
+        skipped = max(0, (page if page is not None else first) - first) * self.size
+        rows = [{"id": int(t.trade_id)} for t in reversed(self.trades)]
+        return rows[skipped : skipped + self.size]
+
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 35, 100])
 @pytest.mark.parametrize("since", [0, 30, 10_000])
@@ -47,6 +54,33 @@ def test_nothing_is_missed_and_nothing_twice(count: int, since: int, way: str) -
     read: Any = getattr(paging, way)
     found = read(getattr(exchange, way), since, 10, "binance")
     assert [t.trade_id for t in found] == [t.trade_id for t in trades if t.time_ms >= since]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 35, 100])
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbered_pages_are_read_whole_whatever_the_first_is_called(count: int, first: int) -> None:
+    exchange = Exchange([trade(number, number) for number in range(count)], 10)
+    found = paging.by_number(lambda **page: exchange.by_number(first, **page), 10, "btcturk")
+    assert sorted(row["id"] for row in found) == list(range(count))
+    assert exchange.calls <= count // 10 + 2
+
+
+def test_an_order_that_appears_while_we_read_pushes_none_out() -> None:
+    exchange = Exchange([trade(number, number) for number in range(35)], 10)
+
+    def page(**which: Any) -> list[dict[str, Any]]:
+        rows = exchange.by_number(1, **which)
+        exchange.trades.append(trade(100 + exchange.calls, 1))
+        return rows
+
+    assert {row["id"] for row in paging.by_number(page, 10, "btcturk")} >= set(range(35))
+
+
+def test_numbered_pages_that_never_change_are_incomplete() -> None:
+    exchange = Exchange([trade(number, number) for number in range(10)], 10)
+    with pytest.raises(VenueError, match="nothing new"):
+        paging.by_number(lambda **page: exchange.by_number(1), 10, "btcturk")
+    assert exchange.calls == 3
 
 
 def test_the_usual_look_is_one_call() -> None:

@@ -1,6 +1,7 @@
 """Signing and encoding against the published vectors, and what reaches the wire."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import binance_client
+import btcturk_client
 import mexc_client
 from desk.base.errors import BadInput, ConfigError
-from desk.venues.caller import encode
+from desk.config.secrets import Keys
+from desk.venues.caller import encode, json_body
 from venue.kit import CONTRACTS, needs_contracts
 
 SIGN = {"binance": binance_client.sign, "mexc": mexc_client.sign}
@@ -60,9 +63,32 @@ def test_values_are_encoded_once_and_plainly() -> None:
 
 
 @pytest.mark.parametrize("value", [0.1, b"x", {"a": 1}])
-def test_a_float_is_refused_money_is_text(value: object) -> None:
+@pytest.mark.parametrize("write", [encode, json_body])
+def test_a_float_is_refused_money_is_text(value: object, write: Callable[[dict[str, object]], object]) -> None:
     with pytest.raises(BadInput, match="parameter price"):
-        encode({"price": value})
+        write({"price": value})
+
+
+@needs_contracts
+def test_btcturk_signs_key_and_stamp_in_headers() -> None:
+    rows = json.loads((CONTRACTS / "btcturk" / "signatures.json").read_text())
+    assert len(rows) == 2
+    for row in rows:
+        assert btcturk_client.sign(row["payload"], row["secret_base64"]) == row["signature"]
+        keys = Keys("btcturk", row["public_key"], row["secret_base64"])
+        assert btcturk_client.signed_headers(keys, int(row["stamp"])) == row["headers"]
+
+
+@pytest.mark.parametrize("secret", ["wrong-secret-1", "two words", "YWJ"])
+def test_a_secret_that_is_no_base64_is_one_line_without_it(secret: str) -> None:
+    with pytest.raises(ConfigError, match="BTCTURK_API_SECRET: is no base64 text") as caught:
+        btcturk_client.sign("a", secret)
+    assert secret not in caught.value.line()
+
+
+def test_a_body_holds_exact_numbers() -> None:
+    params = {"pairSymbol": "BTCTRY", "quantity": Decimal("1E-8"), "price": Decimal("460000.10"), "stopPrice": None}
+    assert json_body(params) == b'{"pairSymbol":"BTCTRY","quantity":0.00000001,"price":460000.1}'
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=20), max_size=6))

@@ -59,6 +59,25 @@ def test_the_target_is_sent_byte_for_byte_as_signed() -> None:
     assert b"x-mbx-apikey: k" in heads[0].lower()
 
 
+def test_a_body_and_another_host_of_the_exchange() -> None:
+    body = b'{"q":0.1}'
+    bodies: list[bytes] = []
+
+    def read_on(peer: socket.socket) -> None:
+        rest = heads[-1].split(b"\r\n\r\n", 1)[1]  # the body may come with the head or after it
+        while len(rest) < len(body):
+            rest += peer.recv(65536)
+        bodies.append(rest)
+        peer.sendall(answer(b"{}"))
+
+    with raw_server(read_on) as (url, heads):
+        out = Outgoing(method="POST", path="/x", body=body, headers={"Content-Type": "application/json"})
+        found = once("http://127.0.0.1:1", msgspec.structs.replace(out, base_url=url))
+    assert isinstance(found, Reply)
+    assert b"content-length: 9" in heads[0].lower()
+    assert bodies == [body]
+
+
 def test_environment_proxies_and_netrc_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -212,6 +231,7 @@ def test_keep_alive_uses_one_connection() -> None:
     "text",
     ["https://h/api?timestamp=1&signature=c8db56825ae71d6d&x=1", "headers {'X-MBX-APIKEY': 'vmPUZE6mv9SD5VNHk4H'}",
      '{"listenKey": "pqia91ma19a5s61cv6a81va65sdf19v8a65a1"}', "X-MEXC-APIKEY: mx0aBYs33eIilxBWC5",
+     "X-PCK: mx0aBYs33eIilxBWC5", "{'X-Signature': 'abcdef0123+/='}",
      "secret NhqPtmdSJYdKjVHjA7 in a message", "signature%3Dabcdef0123"],
 )  # fmt: skip
 def test_nothing_secret_survives_redaction(text: str) -> None:
