@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +127,10 @@ class BinanceClient:
 
     def balances(self) -> dict[str, Balance]:
         return dialect.balances(self.account()["balances"])
+
+    def ready(self, purpose: Purpose = Purpose.ENTRY) -> AbstractContextManager[None]:
+        """Around `place_order`: the breaker admits and the connection stands before the timestamp is fixed."""
+        return self.caller.ready(purpose)
 
     def place_order(
         self, request: OrderRequest, timestamp_ms: int, *, purpose: Purpose = Purpose.ENTRY,

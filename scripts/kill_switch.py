@@ -2,7 +2,8 @@
 
 engage: latch first, then pending entries are cancelled, a snapshot is left, and what still stands is printed. It works
 without SYSTEM_MODE and with a broken configuration. Exit 0: the latch is durable; 1: cancels not confirmed in LIVE;
-2: it could not be written anywhere. release: exit 0 released, 1 refused, with every clause that still holds.
+2: it could not be written anywhere. release: exit 0 released, 1 refused, with every clause that still holds; of a LIVE
+folder (but for the simulator's) only from a terminal and by the configured owner.
 """
 
 from desk.runtime import bootstrap
@@ -33,7 +34,7 @@ from desk.risk.kill_switch import EngageReport, FactsOf
 from desk.risk.latch_file import FREEZE_ALL, REDUCE_ONLY
 from desk.risk.latches import Latches
 from desk.risk.redact import without_secrets
-from desk.runtime import operator_args
+from desk.runtime import operator_args, presence
 from desk.runtime.bare import run_anyway
 from desk.runtime.tick import Outcome, Run, run_door
 
@@ -90,6 +91,10 @@ def release(run: Run, args: argparse.Namespace) -> Outcome:
     latches.sync_environment(run.home, run.journal, run.settings)
     fold = run.journal.read_fold()
     is_live = latches.is_live(fold, run.settings)
+    is_here = fold.portfolio.mode in {"", str(run.settings.mode)}  # another mode's folder refuses by itself
+    absent = presence.refusal(run.settings) if is_live and is_here else None
+    if absent is not None:
+        return _refused(run, (f"{absent[0]}: {absent[1]} -> {absent[0].action}",))
     facts_of = _facts_of(run, rebase_peak=args.rebase_peak)
     by, reason = operator_args.who(), without_secrets(args.reason, run.settings.environment)
     preview = kill_switch.preview(run.home, fold, facts_of, is_live=is_live)

@@ -12,6 +12,7 @@ bootstrap.ensure_packages()
 import hashlib
 import hmac
 import sys
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from desk.base.errors import BadInput, WorldError
@@ -102,6 +103,10 @@ class MexcClient:
 
     def balances(self) -> dict[str, Balance]:
         return dialect.balances(self.account()["balances"])
+
+    def ready(self, purpose: Purpose = Purpose.ENTRY) -> AbstractContextManager[None]:
+        """Around `place_order`: the breaker admits and the connection stands before the timestamp is fixed."""
+        return self.caller.ready(purpose)
 
     def place_order(
         self, request: OrderRequest, timestamp_ms: int, *, purpose: Purpose = Purpose.ENTRY,

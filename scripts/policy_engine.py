@@ -56,8 +56,8 @@ GATES: Final[tuple[Row, ...]] = (
     Row("freeze", locks.freeze, (R.FREEZE_ALL,), asks_exits=True),
     Row("kill_switch", locks.kill_switch, (R.KILL_SWITCH, R.KILL_ENV, R.STATE_CORRUPT)),
     Row("arming", locks.arming, (
-        R.ARM_NO_LIVE_FLAG, R.ARM_DRY_RUN, R.ARM_SAFE_MODE, R.ARM_LIVE_TRADING, R.ARM_ACK, R.ARM_LIVE_OK,
-        R.ARM_CERTIFICATE,
+        R.ARM_NO_LIVE_FLAG, R.ARM_DRY_RUN, R.ARM_SAFE_MODE, R.ARM_BASELINE, R.ARM_LIVE_TRADING, R.ARM_ACK,
+        R.ARM_LIVE_OK, R.ARM_CERTIFICATE, R.AI_NOT_CONFIGURED,
     ), ("arming.certificate_required",), asks_exits=True),
     Row("audit_writable", locks.audit_writable, (R.AUDIT_UNWRITABLE, R.AUDIT_DAMAGED, R.AUDIT_RESERVE),
         ("journal.reserve_bytes",), asks_exits=True),

@@ -2,11 +2,12 @@
 # touched, and time stands still until you say `minutes`. Source it in the checkout, after `make setup`:
 #
 #   . docs/runbook/rehearse.sh
-#   minutes 3                   three minutes pass; the due jobs run, as cron would run them
+#   minutes 3                   three minutes pass; the due jobs run, as cron would run them (in LIVE: router.py --live)
 #   silence 10                  ten minutes pass and nothing runs
 #   signal_buy 100              leave a signal: buy for 100 (quote currency), stop 2 % below, target 3 % above
 #   fault KIND [COUNT] [PATH] [ARG]    break the exchange for the next COUNT requests to PATH (a prefix); COUNT 0 = until
 #                               `no_faults`. Kinds: docs/runbook/sanad.md, "The end of the rehearsal"
+#   exchange_orders             every order by the exchange's own books
 #   unplug after|before         a router that loses power after, or just before, the exchange took its order
 #   rehearsal_end               stop the exchange; the folder stays for a look
 
@@ -24,7 +25,7 @@ print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request,
 PY
 }
 
-_job() { python3 "scripts/$1.py" | tail -n 1; }
+_job() { python3 "scripts/$1.py" "${@:2}" | tail -n 1; }
 
 silence() { _admin POST /sim/advance "{\"ms\": $((${1:-1} * 60000))}" >/dev/null; }
 
@@ -33,7 +34,7 @@ minutes() {
   for ((n = 0; n < ${1:-1}; n++)); do
     silence 1 || return
     if ((_MINUTE++ % 5 == 0)); then _job reconcile; fi
-    _job router
+    if [ "$SYSTEM_MODE" = LIVE ]; then _job router --live; else _job router; fi
     _job heartbeat
   done
 }
@@ -82,9 +83,15 @@ def dies(desk, plan, order_id, timestamp_ms, last_check):
     os._exit(137)
 
 submit._send = dies
-router.main(["--once"])
+router.main(["--once", "--live"] if os.environ["SYSTEM_MODE"] == "LIVE" else ["--once"])
 PY
   [ $? = 137 ] || { echo "unplug: the router had no order to send; leave a signal first" >&2; return 1; }
+}
+
+exchange_orders() {
+  _admin GET /sim/books | .venv/bin/python -c 'import json, sys
+for order in json.load(sys.stdin)["orders"]:
+    print(*(order[name] for name in ("side", "type", "status", "origQty")), "at", order["price"], order["clientOrderId"])'
 }
 
 rehearsal_end() {

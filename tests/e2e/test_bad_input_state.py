@@ -83,12 +83,14 @@ class Row(NamedTuple):
 RELEASE = ("kill_switch", "release", *badkit.ACKNOWLEDGED)
 RESET = ("breakers", "reset", "all", "--reason", "spoilt")
 RESUME = ("resume", *badkit.ACKNOWLEDGED)
+UNHOLD = ("arming", "baseline", "--clear", *badkit.ACKNOWLEDGED)
 CLEAR = ("limits", "clear", "--reason", "spoilt")
 START_ANEW = ("mode", "switch", "PAPER", "--discard", "--reason", "spoilt")
 ROWS: dict[str, Row] = {
     "circuit_breakers": Row("all", RESET),
     "kill_switch": Row("unreadable empty-object wrong-types nulls wrong-types-deep", RELEASE),
     "pause": Row("unreadable empty-object wrong-types nulls wrong-types-deep", RESUME),
+    "safe_mode": Row("unreadable empty-object wrong-types nulls wrong-types-deep", UNHOLD),
     "limits_overlay": Row("unreadable wrong-types nulls wrong-types-deep", CLEAR),
     "paper_broker": Row("all", START_ANEW, router=frozenset({2})),
     "market_data": Row("", ("binance_client", "refresh")),

@@ -97,6 +97,12 @@ def test_unknown_1007_and_bad_json(client):
     assert placed(client) == ["f1", "f1"]
 
 
+def test_an_error_after_the_order_was_taken(client):
+    client.sim.fault("http_status_after_accept", **ORDER, arg=503)
+    assert buy(client).status_code == 503
+    assert placed(client) == ["f1"]
+
+
 def test_latency_is_real_time_and_not_virtual(client):
     client.sim.fault("latency_ms", path="/api/v3/time", arg=150)
     before, began = client.sim.now_ms, time.perf_counter()
@@ -287,7 +293,8 @@ def test_bad_faults_are_refused_and_not_armed(client, raw):
 def test_every_kind_of_the_issue_is_there():
     assert set(KINDS) == {
         "latency_ms", "http_status", "rate_limit_429", "ban_418", "timestamp_1021", "unknown_1007_after_accept",
-        "drop_before", "drop_after_accept", "reset_mid_body", "redirect_307", "bad_json", "html_502", "late_fill",
+        "drop_before", "drop_after_accept", "http_status_after_accept",
+        "reset_mid_body", "redirect_307", "bad_json", "html_502", "late_fill",
         "partial_fill", "listing_lag", "crossed_book", "empty_book", "frozen_price", "symbol_halted", "filter_change",
         "clock_skew_ms",
     }  # fmt: skip

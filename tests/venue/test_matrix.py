@@ -1,7 +1,8 @@
 """The numbered acceptance matrix (design 5): every venue client passes it on the simulator, by its own books.
 
-V01-V09 reads and orders, V10-V19 outcomes of a submit, V20-V30 guards, V31-V34 secrets and modes. To add a venue: one
-row in CLIENTS and one in WORDS; a capability it lacks is a row in LACKS with why.
+V01-V09 reads and orders, V10-V19 outcomes of a submit, V20-V30 guards, V31-V34 secrets and modes, V35-V37 what comes
+before an order's timestamp. To add a venue: one row in CLIENTS and one in WORDS; a capability it lacks is a row in
+LACKS with why.
 """
 
 import base64
@@ -590,3 +591,56 @@ def test_v34_any_endpoint_by_hand(desk: Desk) -> None:
         signed["newOrderClientId"] = "byhand1"
     desk.client.request("POST", desk.words.order, signed | {"price": price}, signed=True)
     assert [row["clientOrderId"] for row in desk.sim.books()["orders"]] == ["byhand1"]
+
+
+# -- V35-V37: before an order's timestamp ----------------------------------------------------------------------------
+
+
+def _half_open(desk: Desk) -> None:
+    """The order breaker's cool-down is over: one probe is due."""
+    over = clock.iso(clock.now_ms() - 1000)
+    forced = {"state": "open", "failure_count": 5, "cooldown_until": over}
+    store.path_of(desk.settings.home, "circuit_breakers").write_text(json.dumps({f"{desk.venue}_orders": forced}))
+
+
+def test_v35_an_order_is_admitted_and_connected_before_its_timestamp(desk: Desk) -> None:
+    request = desk.order("SELL", away="1.2")
+    _half_open(desk)
+    with desk.client.ready(Purpose.EXIT):
+        assert desk.breaker("orders") is State.HALF_OPEN, "the one probe is leased"
+        with desk.another().ready(Purpose.EXIT):  # an exit never waits for a probe lease
+            pass
+        assert desk.posts() == 0
+        desk.place(request, purpose=Purpose.EXIT)
+    assert (desk.posts(), desk.breaker("orders")) == (1, State.CLOSED)
+
+
+def test_v36_what_was_admitted_and_not_sent_gives_its_probe_back(desk: Desk) -> None:
+    request = desk.order("SELL", away="1.2")
+    _half_open(desk)
+    with desk.client.ready(Purpose.EXIT):
+        pass
+    with pytest.raises(RuntimeError), desk.another().ready(Purpose.EXIT):  # an exit passes once a tick and process
+        raise RuntimeError
+    desk.client.probe_orders(request)
+    assert desk.breaker("orders") is State.CLOSED, "the lease was free for the next probe"
+
+
+def test_v37_no_way_open_means_nothing_to_write_down(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = clock.iso(clock.now_ms() + 100_000)
+    forced = {"state": "open", "failure_count": 5, "cooldown_until": until}
+    store.path_of(desk.settings.home, "circuit_breakers").write_text(json.dumps({f"{desk.venue}_orders": forced}))
+    with pytest.raises(VenueError) as refused, desk.client.ready(Purpose.ENTRY):
+        raise AssertionError("never reached")
+    assert (refused.value.sent, refused.value.reason) == ("not_sent", "breaker:open")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    names = {f"{desk.venue.upper()}_REST_URL": url, f"{desk.venue.upper()}_API_KEY": KEY}
+    names[f"{desk.venue.upper()}_API_SECRET"] = desk.words.secret
+    desk.settings = make_settings(tmp_path / "b", monkeypatch, names)
+    with pytest.raises(VenueError) as deaf, desk.another().ready(Purpose.ENTRY):
+        raise AssertionError("never reached")
+    assert (deaf.value.sent, deaf.value.counts_for_breaker) == ("not_sent", True)
+    assert desk.posts() == 0

@@ -26,6 +26,7 @@ class Reason(StrEnum):  # fmt: skip
 
     # -- mode, locks, arming
     MODE_NOT_SET = ("mode:not_set", CRIT, "SYSTEM_MODE is not set", "set SYSTEM_MODE=PAPER or LIVE")
+    MODE_PAPER = ("mode:paper", INFO, "SYSTEM_MODE is PAPER: orders are paper", "set SYSTEM_MODE=LIVE when you mean it")
     MODE_STAMP = (
         "mode:stamp_mismatch",
         WARN,
@@ -59,8 +60,21 @@ class Reason(StrEnum):  # fmt: skip
     ARM_LIVE_OK = (
         "arming:live_ok_missing",
         WARN,
-        "state/LIVE.ok does not exist",
-        "create it when every other factor is met",
+        "no state/LIVE.ok that arming.py wrote in this folder",
+        "arming.py arm --reason TEXT --ack I_UNDERSTAND",
+    )
+    ARM_BASELINE = (
+        "arming:baseline",
+        WARN,
+        "arming.py baseline holds safe mode on",
+        "arming.py baseline --clear --reason TEXT --ack I_UNDERSTAND",
+    )
+    ARM_NO_TERMINAL = ("arming:no_terminal", WARN, "not asked from a terminal", "run it by hand, in a terminal")
+    ARM_NOT_OWNER = (
+        "arming:not_owner",
+        WARN,
+        "asked by another OS user than arming.owner",
+        "set arming.owner in config/sanad.toml; run it as that user",
     )
     ARM_CERTIFICATE = (
         "arming:certificate_missing",

@@ -110,7 +110,7 @@ class Entries(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_notional_per_order_quote: Amount = Decimal(150)
     min_order_notional_quote: Amount = Decimal(10)
     order_ttl_s: Whole = 120
-    order_type: Literal["LIMIT_IOC", "LIMIT_FOK", "LIMIT", "MARKET"] = "LIMIT_IOC"
+    order_type: Literal["LIMIT_IOC", "LIMIT_FOK", "LIMIT", "LIMIT_MAKER", "MARKET"] = "LIMIT_IOC"
     limit_slack_bps: Amount = Decimal(10)
     unresolved_warn_s: Whole = 300
     unresolved_crit_s: Whole = 1800
@@ -244,6 +244,7 @@ class Arming(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[arming]"""
 
     certificate_required: bool = False
+    owner: str = ""
 
 
 class Signals(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from desk.base.reasons import Reason
 from desk.config.mode import Mode
 from desk.execution.desk import Account, Desk
-from desk.journal.state import key
-from desk.risk import latch_file, latches
+from desk.journal.state import Fold, key
+from desk.risk import arming, facts_files, latch_file, latches
+from desk.risk.arming import Action
 from desk.risk.facts import Facts
 from desk.runtime.tick import Run
 from desk.venues import clock_sync
@@ -96,14 +97,13 @@ class Accounts:
         return found.book if found is not None else None
 
 
-def why_not(run: Run, live: bool, dry_run: bool) -> str:
-    """The operator's own "send nothing" (design 6): the reason code, empty when orders may be sent."""
-    switches = run.settings.switches
-    if run.settings.mode is Mode.LIVE and not live:
-        return str(Reason.ARM_NO_LIVE_FLAG)
-    if dry_run or switches.dry_run:
-        return str(Reason.ARM_DRY_RUN)
-    return str(Reason.ARM_SAFE_MODE) if switches.safe_mode else ""
+def why_not(run: Run, fold: Fold, live: bool, dry_run: bool) -> str:
+    """The operator's own "send nothing" (design 6): the reason code, empty when orders may be sent.
+
+    Read once, as the tick begins: a baseline held meanwhile stops entries at once, and never an exit half way.
+    """
+    found = facts_files.arming(run.settings, fold, live=live, dry_run=dry_run)
+    return str(next(iter(arming.unmet(found, Action.EXIT, is_live=run.settings.mode is Mode.LIVE)), ""))
 
 
 def exit_block(desk: Desk) -> str:
@@ -113,10 +113,14 @@ def exit_block(desk: Desk) -> str:
 
 
 def entry_block(desk: Desk) -> str:
-    """The last check of an entry, at the moment of writing: the latches, read anew from their files."""
+    """The last check of an entry, at the moment of writing: latches and arming, read anew from their files."""
     found = latches.effective(desk.run.home, desk.fold(), desk.run.settings)
     if found.frozen:
         return str(Reason.FREEZE_ALL)
     if found.kill.active:
         return str(Reason.KILL_SWITCH)
-    return "" if found.pause.state == latch_file.NORMAL else str(Reason.MODE_PAUSE)
+    if found.pause.state != latch_file.NORMAL:
+        return str(Reason.MODE_PAUSE)
+    settings = desk.run.settings
+    armed = facts_files.arming(settings, desk.fold(), live=True, dry_run=False)  # a desk that sends has passed those
+    return str(next(iter(arming.unmet(armed, Action.ENTRY, is_live=settings.mode is Mode.LIVE)), ""))

@@ -81,7 +81,11 @@ def _orders(fold: Fold, truth: Truth, instance: str) -> list[Difference]:
 
 
 def _trades(fold: Fold, truth: Truth) -> list[Difference]:
-    """Trades nobody here booked: ours by client id are booked before the comparison, so these are foreign."""
+    """Trades nobody here booked: ours by client id are booked before the comparison, so these are foreign.
+
+    One older than INITIAL_CAPITAL is history, in the opening balances already (rules.md, exposure).
+    """
+    opened_ms = fold.portfolio.opened_ms.get(truth.venue, 0)
     booked = {(i.symbol, t) for i in fold.intents.intents.values() if i.venue == truth.venue for t in i.trade_ids}
     return [
         _diff(
@@ -92,7 +96,7 @@ def _trades(fold: Fold, truth: Truth) -> list[Difference]:
             f"{trade.symbol} {trade.side} {text(trade.quantity)}",
         )
         for trade in truth.trades
-        if (trade.symbol, trade.trade_id) not in booked
+        if (trade.symbol, trade.trade_id) not in booked and trade.time_ms > opened_ms
     ]
 
 

@@ -61,6 +61,7 @@ class Cycle:
     inbox: Inbox
     live: bool
     dry_run: bool
+    held_back: str = ""  # why nothing may be sent this tick
     decisions: list[Decision] = field(default_factory=list)
     approved: list[Proposal] = field(default_factory=list)
     blocked: dict[str, int] = field(default_factory=dict)  # reason code -> denials this cycle
@@ -73,9 +74,11 @@ class Cycle:
         """Latches from the environment first, then the working table."""
         latches.sync_environment(run.home, run.journal, run.settings)
         found = Accounts(run, market_of)
-        desk = Desk(run, found.account_of, sends=not accounts.why_not(run, live=live, dry_run=dry_run))
+        desk = Desk(run, found.account_of)
+        held_back = accounts.why_not(run, desk.fold(), live=live, dry_run=dry_run)
+        desk.sends = not held_back
         found.known_offsets(desk)
-        return Cycle(run, desk, evaluate, found, Inbox(run), live, dry_run)
+        return Cycle(run, desk, evaluate, found, Inbox(run), live, dry_run, held_back)
 
     @property
     def facts(self) -> Facts:
@@ -114,9 +117,8 @@ class Cycle:
 def recover(state: Cycle) -> None:
     """Never-sent intents are denied; every unknown or open order is looked up before anything else."""
     if not state.desk.sends and state.run.settings.mode is Mode.LIVE:  # a LIVE run that sends nothing says why
-        why = accounts.why_not(state.run, live=state.live, dry_run=state.dry_run)
-        state.block(why)
-        state.run.say(f"NOTHING WILL BE SENT: {shown(why)}")
+        state.block(state.held_back)
+        state.run.say(f"NOTHING WILL BE SENT: {shown(state.held_back)}")
     lookup.deny_never_sent(state.desk)
     failed = lookup.look_at_all(state.desk)
     if failed:
@@ -210,7 +212,7 @@ def execute(state: Cycle) -> None:
         return
     if not state.desk.sends:
         for proposal in state.approved:
-            state.block(accounts.why_not(state.run, live=state.live, dry_run=state.dry_run))
+            state.block(state.held_back)
             state.run.say(f"NOT SENT {proposal.decision.symbol} {proposal.decision.side}: nothing may be sent")
         return
     for proposal in sorted(state.approved, key=lambda p: p.decision.kind is Kind.ENTRY):
@@ -319,6 +321,8 @@ def _enter(state: Cycle, proposal: Proposal) -> None:
     state.run.say(
         f"ENTRY {plan.venue} {plan.symbol} {text(plan.quantity)} at most {text(plan.price)} {plan.strategy}: {result}"
     )
+    if sent.intent is None or sent.intent.state == "FAILED_TERMINAL":  # wanted, and not on the exchange: exit 1
+        state.block(sent.stopped_by)
     if sent.order_id:
         state.entries.append(sent.order_id)
         state.inbox.done(state.desk, proposal.decision, {"outcome": result, "client_order_id": sent.order_id})

@@ -4,6 +4,7 @@ Owns the order of "durable first, network second": `commit` writes one group wit
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +24,7 @@ class Account(Protocol):
     """The part of a venue client that orders need; the paper broker and the real clients both offer it."""
 
     def balances(self) -> dict[str, Balance]: ...
+    def ready(self, purpose: Purpose = Purpose.ENTRY) -> AbstractContextManager[None]: ...
     def place_order(
         self,
         request: OrderRequest,

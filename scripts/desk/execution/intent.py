@@ -92,6 +92,7 @@ def request_of(plan: OrderPlan, order_id: str) -> OrderRequest:
     return OrderRequest(
         client_order_id=order_id, symbol=plan.symbol, side=plan.side, type=plan.type, quantity=plan.quantity,
         price=plan.price if has_price else None, stop_price=plan.stop_price or None,
+        sized_at=None if has_price else plan.price,
     )  # fmt: skip
 
 

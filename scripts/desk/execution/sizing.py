@@ -49,6 +49,8 @@ def _entry(decision: Decision, facts: Facts, limits: Config, found: SymbolFacts,
     walk = market.walk(found.book.asks, divide(wanted, ask), Side.BUY)
     worst = walk.worst or ask
     limit = quantise.price_up(rules, worst * (ONE + limits.entries.limit_slack_bps / BPS))
+    if order_type is OrderType.LIMIT_MAKER:  # one that would take is refused: it rests at the best bid
+        limit = quantise.price_down(rules, bid)
     quantity = quantise.quantity_down(rules, divide(wanted, limit), order_type)
     stop = decision.stop_price or protection_levels.levels(found.closed_bars, ask, limits.exits).stop
     problem, detail = _entry_problem(limits, rules, order_type, quantity, limit, stop, bid)

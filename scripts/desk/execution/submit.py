@@ -7,21 +7,27 @@ or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from desk.base import clock
 from desk.base.errors import WorldError
-from desk.base.reasons import Reason
-from desk.execution import fills
+from desk.base.reasons import Reason, find
+from desk.execution import fills, lookup
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.intent import OrderPlan
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
-from desk.journal.state import Fold, Intent, key
+from desk.journal.state import Fold, Intent, is_open, key
 from desk.venues.outcome import Klass, VenueError
+from desk.venues.protocol import OrderType
 from desk.venues.table import Purpose
 
 LastCheck = Callable[[], str]  # the reason code that stops the order now, empty for none
 FILTER_CLASSES = frozenset({Klass.LOCAL_BUG})
+IMMEDIATE: Final = frozenset({OrderType.MARKET, OrderType.LIMIT_IOC, OrderType.LIMIT_FOK})
+LOOKS_AFTER_ACK_MAX: Final = 3
+LOOK_GAP_S: Final = 0.2
 
 
 class Stopped(WorldError):
@@ -36,14 +42,37 @@ class Sent:
     intent: Intent | None
     error: str = ""
 
+    @property
+    def stopped_by(self) -> str:
+        """The reason code of an order that does not stand: our own when we stopped it, else that it was refused."""
+        if self.intent is None:
+            return self.error
+        return self.intent.code if find(self.intent.code) is not None else str(Reason.REJECTED)
+
 
 def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
     """Write the order down, send it once, book what came back.
+
+    A breaker, budget or connection that refuses before anything is written leaves no intent: `error` is the code.
 
     Raises:
         JournalError: the intent could not be made durable; nothing was sent.
         DeadlinePassed: too late in the tick for an entry; nothing was sent.
     """
+    if plan.kind == intents.ENTRY:  # an exit whose protection is cancelled already is carried through
+        desk.run.check_deadline()
+    try:
+        with desk.account_of(plan.venue).ready(_purpose(plan)):
+            return _write_and_send(desk, plan, last_check)
+    except VenueError as error:
+        code = error.reason or str(Reason.NOT_SENT)
+        desk.run.log.error(error.line(), plan.venue, "order", code)
+        desk.run.warn("WARN", f"{plan.leg} {plan.side} {plan.symbol} not sent: {code}")
+        return Sent("", None, code)
+
+
+def _write_and_send(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
+    """With the way open: timestamp, one durable group, bytes."""
     settings = desk.run.settings
     timestamp_ms = desk.exchange_ms(plan.venue)
     chosen: list[str] = []
@@ -55,8 +84,6 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
         chosen.append(order_id)
         return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.recv_window_ms))
 
-    if plan.kind == intents.ENTRY:  # an exit whose protection is cancelled already is carried through
-        desk.run.check_deadline()
     desk.commit(decide)
     if not chosen:
         return Sent("", None, str(Reason.DUPLICATE))
@@ -76,17 +103,38 @@ def _send(desk: Desk, plan: OrderPlan, order_id: str, timestamp_ms: int, last_ch
         if stopped:
             raise Stopped(stopped)
 
-    purpose = Purpose.ENTRY if plan.kind == intents.ENTRY else Purpose.EXIT
     try:
         report = desk.account_of(plan.venue).place_order(
-            intents.request_of(plan, order_id), timestamp_ms, purpose=purpose, before_send=before_send
+            intents.request_of(plan, order_id), timestamp_ms, purpose=_purpose(plan), before_send=before_send
         )
     except VenueError as error:
         _book_failure(desk, plan, order_id, error)
         desk.run.log.error(error.line(), plan.venue, "order", str(error.code or error.class_))
         return error.line()
     fills.book(desk, order_id, report)
+    if not report.status_word:
+        _ask_what_became(desk, plan, order_id)
     return ""
+
+
+def _ask_what_became(desk: Desk, plan: OrderPlan, order_id: str) -> None:
+    """The answer said "accepted" and no more (MEXC): ask at once, so that a fill is protected in this tick.
+
+    An order that cannot rest is asked for until it is final, a few times; the next tick goes on.
+    """
+    for number in range(LOOKS_AFTER_ACK_MAX):
+        if number:
+            clock.pause_s(LOOK_GAP_S)
+        intent = desk.fold().intents.intents.get(order_id)
+        if intent is None or not is_open(intent):
+            return
+        lookup.look(desk, order_id, intent)
+        if plan.type not in IMMEDIATE:
+            return
+
+
+def _purpose(plan: OrderPlan) -> Purpose:
+    return Purpose.ENTRY if plan.kind == intents.ENTRY else Purpose.EXIT
 
 
 def _book_failure(desk: Desk, plan: OrderPlan, order_id: str, error: VenueError) -> None:

@@ -44,7 +44,7 @@ from desk.venues.table import VENUES
 UPTIME: Final = Path("/proc/uptime")
 LOOKED_AT: Final = (  # state files that no other look of this module would find corrupt
     "intents", "positions", "portfolio", "mode", "audit_head", "order_lease", "clock", "rate_budget", "system_status",
-    "policy", "cron_health",
+    "policy", "cron_health", "live_ok", "safe_mode",
 )  # fmt: skip
 NOT_OURS: Final = frozenset({"STATE_DB_PATH", "LOG_LEVEL"})  # of the BTCTurk runbook: accepted, nothing depends on them
 SECRET_ENDINGS: Final = ("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")
@@ -118,7 +118,7 @@ def gather(
         gap_end_ms=_gap_end_ms(limits, jobs, now_ms, max(install_ms, boot_ms), whole(known.get("gap_end_ms"))),
         fold=fold, journal=journal, kill=held.kill, kill_problem=_of(held.details, "kill_switch.json"),
         pause=held.pause, pause_problem=_of(held.details, "pause.json"), env_hold=environment_hold.find(home),
-        arming=facts_files.arming(settings, live=True, dry_run=False), clocks=clocks,
+        arming=facts_files.arming(settings, fold, live=True, dry_run=False), clocks=clocks,
         breakers=breakers.entries, breakers_problem=_breakers_problem(breakers),
         rates={venue: _budget(home, venue) for venue in settings.venues}, market=market,
         market_problems=market_problems,

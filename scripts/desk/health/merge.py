@@ -12,6 +12,7 @@ from desk.base.reasons import Reason
 from desk.health.facts import HealthFacts
 from desk.health.result import RANK, Cause, CheckResult, Status
 from desk.journal.state import Fold
+from desk.risk import arming
 
 Check = Callable[[HealthFacts], CheckResult]
 Report = Callable[[str, str], None]  # check name, what happened
@@ -79,7 +80,7 @@ def codes(results: Iterable[CheckResult]) -> tuple[str, ...]:
 
 def trading(facts: HealthFacts, results: Iterable[CheckResult]) -> tuple[str, tuple[str, ...]]:
     """Whether entries may be made as far as heartbeat can tell, and each code that says no. Apart from health."""
-    found = [*_locks(facts), *_arming(facts)]
+    found = [*_locks(facts), *arming.unmet(facts.arming, arming.Action.ENTRY, is_live=facts.is_live)]
     if facts.system is not None and facts.system.mode in MODE_CODES:
         found.append(MODE_CODES[facts.system.mode])
     found += [c.reason for r in results for c in r.causes if c.reason in BLOCKING and c.reason is not None]
@@ -103,19 +104,3 @@ def _locks(facts: HealthFacts) -> list[Reason]:
     if facts.env_hold:
         found.append(Reason.KILL_ENV)
     return found
-
-
-def _arming(facts: HealthFacts) -> list[Reason]:
-    """The operator's own "send nothing", in both modes; the rest for LIVE. `--live` is the router's to know."""
-    arming = facts.arming
-    found = [reason for unmet, reason in (
-        (arming.dry_run, Reason.ARM_DRY_RUN), (arming.safe_mode, Reason.ARM_SAFE_MODE),
-    ) if unmet]  # fmt: skip
-    if not facts.is_live:
-        return found
-    certified = arming.certificate_valid or not arming.certificate_required
-    live = (
-        (arming.live_trading, Reason.ARM_LIVE_TRADING), (arming.ack, Reason.ARM_ACK),
-        (arming.live_ok, Reason.ARM_LIVE_OK), (certified, Reason.ARM_CERTIFICATE),
-    )  # fmt: skip
-    return found + [reason for met, reason in live if not met]

@@ -37,6 +37,7 @@ def initial_capital(state: Fold, line: Line, at_ms: int) -> None:
         return
     amounts = {asset: parse(amount) for asset, amount in line.data["balances"].items()}
     state.portfolio.opening[line.venue] = dict(amounts)
+    state.portfolio.opened_ms[line.venue] = at_ms
     books = state.portfolio.balances.setdefault(line.venue, {})
     for asset, amount in amounts.items():
         books[asset] = books.get(asset, ZERO) + amount
@@ -111,6 +112,24 @@ def pause_raised(state: Fold, line: Line, at_ms: int) -> None:
 def pause_released(state: Fold, line: Line, at_ms: int) -> None:
     """PAUSE_RELEASED."""
     state.portfolio.pause = Latch(state="NORMAL", note=line.data["reason"], since_ms=at_ms, by=line.data["by"])
+
+
+def live_armed(state: Fold, line: Line, at_ms: int) -> None:
+    """LIVE_ARMED: state/LIVE.ok counts from here on."""
+    state.portfolio.armed = Latch(state="active", note=line.data["reason"], since_ms=at_ms, by=line.data["by"])
+
+
+def baseline_held(state: Fold, line: Line, at_ms: int) -> None:
+    """BASELINE_HELD: disarmed, and safe mode on; a second one keeps the first `since`."""
+    old, data = state.portfolio.baseline, line.data
+    since = old.since_ms if old.state == "active" else at_ms
+    state.portfolio.baseline = Latch(state="active", note=data["reason"], since_ms=since, by=data["by"])
+    state.portfolio.armed = Latch(state="inactive", note=data["reason"], since_ms=at_ms, by=data["by"])
+
+
+def baseline_cleared(state: Fold, line: Line, at_ms: int) -> None:
+    """BASELINE_CLEARED: safe mode is off again; arming is another command."""
+    state.portfolio.baseline = Latch(state="inactive", note=line.data["reason"], since_ms=at_ms, by=line.data["by"])
 
 
 def system_mode_changed(state: Fold, line: Line, at_ms: int) -> None:

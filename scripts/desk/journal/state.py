@@ -163,12 +163,15 @@ class PortfolioPart(msgspec.Struct, kw_only=True):
     mode: str = ""
     instance: str = ""
     opening: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> INITIAL_CAPITAL
+    opened_ms: dict[str, int] = {}  # venue -> when; older trades are history
     balances: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> by the journal
     capital: dict[str, Capital] = {}  # "venue:quote"
     fees: dict[str, Decimal] = {}  # "venue:asset" -> paid
     fills: int = 0
     kill_switch: Latch = msgspec.field(default_factory=Latch)
     pause: Latch = msgspec.field(default_factory=lambda: Latch(state="NORMAL"))
+    armed: Latch = msgspec.field(default_factory=Latch)  # active: state/LIVE.ok counts
+    baseline: Latch = msgspec.field(default_factory=Latch)  # active: safe mode is on until an operator clears it
     system_mode: str = "NORMAL"
     system_mode_since_ms: int = 0
     alerts: dict[str, Alert] = {}

@@ -2,7 +2,8 @@
 
 MODE_SWITCH is the last event of the old chain and names the archive folder. Every step can be repeated: whoever finds
 MODE_SWITCH at the tail finishes it, and the last step, one rename, puts a journal with the new stamp in place. What
-stays: breakers (they describe the exchange, not the account), logs and the disk reserve.
+stays: breakers (they describe the exchange, not the account), the baseline's safe mode (only its command lifts it),
+logs and the disk reserve.
 """
 
 from typing import Final
@@ -16,7 +17,7 @@ from desk.journal.chain import Context, Line, NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold, is_open, is_unsettled
 
-KEPT_IN_STATE: Final = frozenset({"circuit_breakers.json", ".locks", ".gitkeep"})
+KEPT_IN_STATE: Final = frozenset({"circuit_breakers.json", "safe_mode.json", ".locks", ".gitkeep"})
 KEPT_IN_LOGS: Final = frozenset({".gitkeep", "reserve.bin"})
 WATCH_MS: Final = 86_400_000  # NOT_FOUND is watched 24 h (rules.md, Intents)
 MODES: Final = ("PAPER", "LIVE")

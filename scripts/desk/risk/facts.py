@@ -66,7 +66,9 @@ class Arming(msgspec.Struct, frozen=True, kw_only=True):
     safe_mode: bool = True
     live_trading: bool = False
     ack: bool = False  # LIVE_TRADING_ACK=I_UNDERSTAND
-    live_ok: bool = False  # state/LIVE.ok exists
+    baseline: bool = False  # arming.py baseline holds safe mode
+    live_ok: bool = False  # state/LIVE.ok, written by arming.py in this folder
+    ai_gate_missing: bool = False  # AI_DEC=2 and no gate to ask
     certificate_required: bool = True
     certificate_valid: bool = False
 

@@ -11,14 +11,15 @@ from desk.base import clock
 from desk.base.errors import StateError
 from desk.base.paths import Home
 from desk.config.load import Settings
-from desk.config.mode import Mode, VenueEnv
 from desk.journal import files
 from desk.journal.state import Fold
+from desk.risk import arming_latch
+from desk.risk.certificate import certificate
 from desk.risk.facts import Arming, JournalHealth, Reconciled, Status
 from desk.state import store
 
 SYSTEM_MODES: Final = frozenset({"NORMAL", "DEGRADE", "PAUSE", "EXIT"})
-LIVE_OK: Final = "LIVE.ok"
+AI_REQUIRED: Final = 2
 SPACE_MIN_BYTES: Final = 65_536  # one group of events fits
 
 
@@ -59,21 +60,23 @@ def journal_health(home: Home, fold: Fold | None, problem: str = "") -> JournalH
     return JournalHealth(writable=writable, damaged=fold is None, reserve=reserve, roomy=roomy, problem=why)
 
 
-def arming(settings: Settings, *, live: bool, dry_run: bool) -> Arming:
-    """What the operator has said about sending (design 6). There is no promotion certificate yet, so none is valid.
+def arming(settings: Settings, fold: Fold | None, *, live: bool, dry_run: bool) -> Arming:
+    """What the operator has said about sending (design 6), read anew from the files.
 
     Args:
+        fold: None when the journal cannot be read: then nothing is armed.
         live: --live on the door.
         dry_run: --dry-run on the door; DRY_RUN=true counts as well.
     """
     switches = settings.switches
-    on_mainnet = settings.venue_env is VenueEnv.MAINNET
+    found = certificate(settings.home, settings)
     return Arming(
         live_flag=live, dry_run=dry_run or switches.dry_run, safe_mode=switches.safe_mode,
         live_trading=switches.live_trading, ack=switches.live_trading_ack,
-        live_ok=(settings.home.state / LIVE_OK).is_file(),
-        certificate_required=settings.mode is Mode.LIVE and (on_mainnet or settings.config.arming.certificate_required),
-        certificate_valid=False,
+        baseline=arming_latch.holds_baseline(settings.home, fold),
+        live_ok=arming_latch.is_armed(settings.home, fold),
+        certificate_required=found.required, certificate_valid=found.valid,
+        ai_gate_missing=settings.config.system.ai_dec == AI_REQUIRED,
     )  # fmt: skip
 
 

@@ -48,17 +48,27 @@ def gather(
             facts_symbols.book_of(work, name, client)
     facts_symbols.finish(work)
     run.counts["invalid_best_bid_count"] = run.counts.get("invalid_best_bid_count", 0) + work.invalid_bids
-    now_ms = clock.now_ms()
+    seen = of_files(run, fold, live=live, dry_run=dry_run, journal_problem=journal_problem)
+    return msgspec.structs.replace(
+        seen, limits=limits, limits_problem=limits_problem,
+        venues={name: facts_venues.venue_facts(run, limits, name, measured) for name, measured in clocks.items()},
+        symbols=work.found, ledger=ledger_of(fold, work.found, seen.now_ms) if fold is not None else None,
+        invalid_bids=work.invalid_bids,
+    )  # fmt: skip
+
+
+def of_files(
+    run: Run, fold: Fold | None, *, live: bool = False, dry_run: bool = False, journal_problem: str = ""
+) -> Facts:
+    """What the files of this host say now, no exchange asked: mode, arming, latches, limits, status, journal."""
+    limits, limits_problem = limits_of(run)
     return Facts(
-        now_ms=now_ms, tick_ms=run.tick_ms, mode=str(run.settings.mode),
+        now_ms=clock.now_ms(), tick_ms=run.tick_ms, mode=str(run.settings.mode),
         stamp=fold.portfolio.mode if fold is not None else None,
-        arming=facts_files.arming(run.settings, live=live, dry_run=dry_run),
+        arming=facts_files.arming(run.settings, fold, live=live, dry_run=dry_run),
         latches=latches.effective(run.home, fold, run.settings), limits=limits, limits_problem=limits_problem,
         status=facts_files.status(run.home), reconciled=facts_files.reconciled(run.home),
-        journal=facts_files.journal_health(run.home, fold, journal_problem),
-        venues={name: facts_venues.venue_facts(run, limits, name, measured) for name, measured in clocks.items()},
-        symbols=work.found, ledger=ledger_of(fold, work.found, now_ms) if fold is not None else None,
-        invalid_bids=work.invalid_bids,
+        journal=facts_files.journal_health(run.home, fold, journal_problem), venues={}, symbols={}, ledger=None,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from desk.journal.chain import NewEvent
 from desk.journal.journal import Journal
 from desk.journal.state import Fold
 from desk.risk import (
+    arming_latch,
     control_edited,
     kill_forms,
     kill_reasons,
@@ -159,4 +160,4 @@ PAUSED: Final = Latch(
     _pause_lacking,
     lambda fold, doc: pause_forms.mirrored_doc(doc, pause_forms.view_of(fold, doc, is_live=False)),
 )
-ALL: Final = (settle_kill, settle_pause, limits_overlay.note_edit)
+ALL: Final = (settle_kill, settle_pause, limits_overlay.note_edit, arming_latch.settle_baseline)

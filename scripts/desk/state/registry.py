@@ -70,6 +70,16 @@ ROWS: Final[tuple[Row, ...]] = (
         what="PAUSE and DEGRADE by hand or by a latched cause: state, reasons, since, by",
     ),
     Row(
+        key="live_ok", file="LIVE.ok", kind=Kind.CONTROL, writers=("risk.arming",),
+        if_missing="not armed", if_corrupt="not armed",
+        what="LIVE entries were armed here by arming.py; a file the journal does not know of arms nothing",
+    ),
+    Row(
+        key="safe_mode", file="safe_mode.json", kind=Kind.CONTROL, writers=("risk.arming",),
+        if_missing="the journal's last word", if_corrupt="on: nothing is sent",
+        what="safe mode held by arming.py baseline: state (on, off), reason, since, by",
+    ),
+    Row(
         key="limits_overlay", file="limits_overlay.json", kind=Kind.CONTROL, writers=("risk.limits",),
         if_missing="no overlay", if_corrupt="no entries",
         what="tighten-only limits that expire",

@@ -6,7 +6,8 @@ new measurement, and by one new try of a read or a cancel; an order is never sen
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -151,6 +152,22 @@ class Caller:
             if PURPOSES[purpose].is_order or "timestamp" in fixed:
                 raise
         return attempt()
+
+    @contextmanager
+    def ready(self, purpose: Purpose) -> Iterator[None]:
+        """Around an order: admitted and connected before its timestamp is fixed.
+
+        Raises:
+            VenueError: refused by a guard of ours, or no connection; nothing left.
+            ConfigError: no keys.
+        """
+        self.need_keys()
+        self._check_may_order(purpose, "POST", self.row.order_path)
+        self.guard.prepare(("POST", self.row.order_path), purpose)
+        try:
+            yield
+        finally:
+            self.guard.stand_down(purpose)
 
     def server_time(self) -> TimeProbe:
         """Ask the exchange's clock once; touches no breaker, is not retried."""

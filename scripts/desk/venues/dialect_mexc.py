@@ -34,7 +34,7 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
     """A new order in MEXC's words.
 
     Raises:
-        BadInput: a stop order, or a market buy without the price that turns its quantity into a quote amount.
+        BadInput: a stop order, or a market buy without a price that turns its quantity into a quote amount.
     """
     word = TYPES.get(request.type)
     if word is None:
@@ -49,9 +49,10 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
         return params | {"quantity": request.quantity, "price": request.price}
     if request.side is Side.SELL:
         return params | {"quantity": request.quantity}
-    if request.price is None:
+    price = request.price if request.price is not None else request.sized_at
+    if price is None:
         raise BadInput("a market buy is in quote currency here", request.symbol, "give a price to convert the quantity")
-    amount = (request.quantity * request.price).quantize(AMOUNT_GRID, ROUND_DOWN)  # never spends more than was meant
+    amount = (request.quantity * price).quantize(AMOUNT_GRID, ROUND_DOWN)  # never spends more than was meant
     return params | {"quoteOrderQty": amount}
 
 

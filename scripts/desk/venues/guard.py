@@ -53,6 +53,32 @@ class Guard:
 
     def __post_init__(self) -> None:
         self.latencies_ms: list[tuple[Purpose, float]] = []
+        self._admitted: dict[Purpose, Ticket] = {}
+
+    def prepare(self, where: tuple[str, str], purpose: Purpose) -> None:
+        """Before an order's timestamp is fixed: breaker and budget admit it, and the connection stands (design 4.8).
+
+        The next `call` of this purpose goes on the ticket taken here; without one, `stand_down` gives it back.
+
+        Raises:
+            VenueError: refused, or no connection; nothing left this host.
+        """
+        ticket, code, detail = self._may_go(purpose)
+        if code:
+            raise self._error(where, Finding(klass=Klass.NOT_SENT, message=detail, reason=code), purpose)
+        broken = self.transport.connect()
+        if broken is not None:
+            finding = outcome.broken(broken.kind, broken.started)
+            self._record(ticket, finding)
+            raise self._error(where, finding, purpose)
+        if ticket is not None:
+            self._admitted[purpose] = ticket
+
+    def stand_down(self, purpose: Purpose) -> None:
+        """Nothing was called after `prepare`: do not sit on a probe's lease."""
+        ticket = self._admitted.pop(purpose, None)
+        if ticket is not None:
+            self.breaker.release_probe(ticket)
 
     def call(
         self,
@@ -84,9 +110,11 @@ class Guard:
         tries = max(1, self.limits.read_attempts_max) if PURPOSES[purpose].retried else 1
         finding = Finding(klass=Klass.NOT_SENT)
         for attempt in range(tries):
-            ticket, code, detail = self._may_go(purpose)
-            if code:
-                raise self._error(where, Finding(klass=Klass.NOT_SENT, message=detail, reason=code), purpose)
+            ticket = self._admitted.pop(purpose, None)
+            if ticket is None:
+                ticket, code, detail = self._may_go(purpose)
+                if code:
+                    raise self._error(where, Finding(klass=Klass.NOT_SENT, message=detail, reason=code), purpose)
             finding, result = self._attempt(build, purpose, ticket, parse, until_s, read_s, before_send)
             if finding.klass is Klass.ACCEPTED:
                 return result[0]

@@ -5,6 +5,7 @@ durable before the answer is given, so a lost answer never loses an order.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from desk.base import clock
@@ -54,6 +55,10 @@ class PaperClient:
     def balances(self) -> dict[str, Balance]:
         """Every asset the account ever held."""
         return reports.balances(self._read())
+
+    def ready(self, purpose: Purpose = Purpose.ENTRY) -> AbstractContextManager[None]:
+        """As a real client's, and always: the paper exchange stands beside us."""
+        return nullcontext()
 
     def place_order(
         self,

@@ -5,6 +5,7 @@ A client turns its exchange's dialect into these types or raises `outcome.VenueE
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
@@ -149,6 +150,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    sized_at: Decimal | None = None  # market orders: the price the quantity was sized at, where money is asked for
 
 
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +193,7 @@ class VenueClient(Protocol):
     def book(self, symbol: str, depth: int = 20) -> Book: ...
     def klines(self, symbol: str, interval_s: int, limit: int) -> tuple[Bar, ...]: ...
     def balances(self) -> dict[str, Balance]: ...
+    def ready(self, purpose: Any = ...) -> AbstractContextManager[None]: ...
     def place_order(
         self,
         request: OrderRequest,

@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "redirect_307": Kind(Stage.BEFORE, lambda a: a is None or isinstance(a, str), "a URL prefix", "http://127.0.0.1:1"),
     "html_502": Kind(Stage.BEFORE, _nothing, "no arg", ""),
     "unknown_1007_after_accept": Kind(Stage.AFTER, _nothing, "no arg", ""),
+    "http_status_after_accept": Kind(Stage.AFTER, lambda a: is_integer(a) and 500 <= a <= 599, "a status 500-599", 503),
     "drop_after_accept": Kind(Stage.AFTER, _nothing, "no arg", ""),
     "reset_mid_body": Kind(Stage.AFTER, _nothing, "no arg", ""),
     "bad_json": Kind(Stage.AFTER, _nothing, "no arg", ""),

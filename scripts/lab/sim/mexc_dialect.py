@@ -48,7 +48,7 @@ class MexcDialect:
             return _error_reply(error)
 
     def fault_reply(self, fault: Fault) -> Reply:
-        """The answer a BEFORE fault, or unknown_1007_after_accept, gives instead of the real one."""
+        """The answer that a BEFORE fault, or one after the order was accepted, gives instead of the real one."""
         if fault.kind in ("rate_limit_429", "ban_418"):
             seconds = int(Decimal(str(fault.arg)))
             return _error_reply(_refused(Verdict(int(fault.kind[-3:]), seconds, 0)))

@@ -86,6 +86,7 @@ STOPPED: tuple[tuple[str, Facts, Proposal], ...] = (
     (R.MODE_STAMP, changed(HOLDING, stamp="LIVE"), EXIT),
     (R.FREEZE_ALL, changed(HOLDING, latches=killed("freeze_all")), EXIT),
     (R.ARM_NO_LIVE_FLAG, changed(HELD_LIVE, arming=changed(ARMED, live_flag=False)), EXIT),
+    (R.ARM_BASELINE, changed(HELD_LIVE, arming=changed(ARMED, baseline=True)), EXIT),
     (R.ARM_DRY_RUN, changed(HELD_LIVE, arming=changed(ARMED, dry_run=True)), EXIT),
     (R.ARM_SAFE_MODE, changed(HOLDING, arming__safe_mode=True), EXIT),
     (R.AUDIT_DAMAGED, changed(HOLDING, journal__damaged=True), EXIT),

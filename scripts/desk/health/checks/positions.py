@@ -149,22 +149,23 @@ def _intent(facts: HealthFacts, name: str, intent: Intent) -> Iterator[Cause]:
         yield cause(Reason.ANOMALY, f"is quarantined -> {Reason.ANOMALY.action}", Status.CRITICAL)
     if intent.state in {"CREATED", "SENT_UNKNOWN"}:
         age_s = (facts.now_ms - (intent.created_ms or facts.now_ms)) // 1000
-        yield from _aged(facts, cause, Reason.UNKNOWN_ORDER, "unknown", age_s, facts.limits.health.unknown_warn_s,
+        yield from _aged(facts, cause, Reason.UNKNOWN_ORDER, "unknown", age_s, 0, facts.limits.health.unknown_warn_s,
                          facts.limits.health.unknown_crit_s)  # fmt: skip
     elif is_open(intent) and (intent.kind == "ENTRY" or intent.cancel_ms):
-        since_ms = intent.cancel_ms or intent.created_ms + 1000 * facts.limits.entries.order_ttl_s
-        age_s = (facts.now_ms - since_ms) // 1000
-        yield from _aged(facts, cause, Reason.STUCK_ORDER, "unresolved", age_s, facts.limits.entries.unresolved_warn_s,
-                         facts.limits.entries.unresolved_crit_s)  # fmt: skip
+        age_s = (facts.now_ms - (intent.cancel_ms or intent.created_ms)) // 1000
+        may_rest_s = 0 if intent.cancel_ms else facts.limits.entries.order_ttl_s
+        yield from _aged(facts, cause, Reason.STUCK_ORDER, "unresolved", age_s, may_rest_s,
+                         facts.limits.entries.unresolved_warn_s, facts.limits.entries.unresolved_crit_s)  # fmt: skip
 
 
 def _aged(
-    facts: HealthFacts, cause: Any, reason: Reason, word: str, age_s: int, warn_s: int, crit_s: int
+    facts: HealthFacts, cause: Any, reason: Reason, word: str, age_s: int, may_rest_s: int, warn_s: int, crit_s: int
 ) -> Iterator[Cause]:
+    over_s = age_s - may_rest_s
     if age_s < -1:
         yield cause(Reason.TIME_FUTURE, "was written in the future", facts.unknown)
-    elif age_s > warn_s:
-        yield cause(reason, f"{word} for {age_s} s", Status.CRITICAL if age_s > crit_s else Status.WARNING)
+    elif over_s > warn_s:
+        yield cause(reason, f"{word} for {over_s} s", Status.CRITICAL if over_s > crit_s else Status.WARNING)
 
 
 def _positions_max(facts: HealthFacts) -> int:

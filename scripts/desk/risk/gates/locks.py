@@ -4,8 +4,10 @@ from typing import Final
 
 from desk.base.reasons import Reason
 from desk.config.schema import Job
+from desk.risk import arming as arming_table
+from desk.risk.arming import Action
 from desk.risk.decision import Proposal, Verdict
-from desk.risk.facts import Arming, Facts
+from desk.risk.facts import Facts
 from desk.risk.verdicts import allow, deny, is_exit
 
 MODES: Final = frozenset({"PAPER", "LIVE"})
@@ -52,9 +54,8 @@ def kill_switch(proposal: Proposal, facts: Facts) -> Verdict:
 
 def arming(proposal: Proposal, facts: Facts) -> Verdict:
     """The operator's own "send nothing" holds for exits too; the rest of arming is for LIVE entries only (P4, P10)."""
-    unmet = _sends_nothing(facts)
-    if facts.is_live and not is_exit(proposal):
-        unmet += _not_armed(facts.arming)
+    action = Action.EXIT if is_exit(proposal) else Action.ENTRY
+    unmet = arming_table.unmet(facts.arming, action, is_live=facts.is_live)
     if not unmet:
         return allow("arming", "armed" if facts.is_live else "paper needs none")
     return deny("arming", unmet[0], "; ".join(reason.meaning for reason in unmet), unmet=",".join(unmet))
@@ -97,25 +98,3 @@ def system_mode(proposal: Proposal, facts: Facts) -> Verdict:
     if status.mode != "NORMAL":
         return deny("system_mode", SYSTEM_MODES.get(status.mode, Reason.STATUS_MISSING), ", ".join(status.reasons))
     return allow("system_mode", "NORMAL")
-
-
-def _sends_nothing(facts: Facts) -> list[Reason]:
-    """Unmet factors that stop everything. `--live` is asked of LIVE only; the switches of both modes."""
-    found = []
-    if facts.is_live and not facts.arming.live_flag:
-        found.append(Reason.ARM_NO_LIVE_FLAG)
-    if facts.arming.dry_run:
-        found.append(Reason.ARM_DRY_RUN)
-    if facts.arming.safe_mode:
-        found.append(Reason.ARM_SAFE_MODE)
-    return found
-
-
-def _not_armed(arming: Arming) -> list[Reason]:
-    factors = (
-        (arming.live_trading, Reason.ARM_LIVE_TRADING),
-        (arming.ack, Reason.ARM_ACK),
-        (arming.live_ok, Reason.ARM_LIVE_OK),
-        (arming.certificate_valid or not arming.certificate_required, Reason.ARM_CERTIFICATE),
-    )
-    return [reason for met, reason in factors if not met]

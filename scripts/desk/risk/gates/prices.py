@@ -8,6 +8,8 @@ from desk.risk.facts import Facts, SymbolFacts
 from desk.risk.verdicts import allow, deny, is_exit
 from desk.venues.protocol import OrderType, Side
 
+WITHOUT_LIMIT = frozenset({OrderType.MARKET, OrderType.LIMIT_MAKER})  # takes at any price; takes nothing at all
+
 
 def data_fresh(proposal: Proposal, facts: Facts) -> Verdict:
     """The book was read in this cycle and is younger than `market_data.price_age_max_ms`."""
@@ -63,7 +65,8 @@ def slippage(proposal: Proposal, facts: Facts) -> Verdict:
     if found is None or found.book is None or mid is None or facts.limits is None:
         return deny("slippage", Reason.DATA_MISSING)
     levels = found.book.asks if side is Side.BUY else found.book.bids
-    limit_price = None if plan.type == OrderType.MARKET or plan.price <= ZERO else plan.price
+    has_limit = plan.type not in WITHOUT_LIMIT and plan.price > ZERO
+    limit_price = plan.price if has_limit else None
     walked = market.walk(levels, plan.quantity, side, limit_price)
     if not walked.covered or not plan.covered:
         return deny("slippage", Reason.DEPTH, quantity=plan.quantity, covered=walked.filled)

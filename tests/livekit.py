@@ -1,0 +1,132 @@
+"""LIVE on the exchange simulator: a LIVE folder, armed by the operator, and what the exchange itself says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import badkit
+import daykit
+from desk.journal.state import Fold
+from lab.sim.server import running_sim
+
+SYMBOL, BASE = "BTCUSDT", "BTC"
+SEED = 5
+BARS_BEFORE = 130  # minutes of market before the folder begins, so that candles are there
+ACK = ("--ack", "I_UNDERSTAND")
+SENDS = {"LIVE_TRADING": "true", "LIVE_TRADING_ACK": "I_UNDERSTAND", "DRY_RUN": "false", "SAFE_MODE": "false"}
+ORDER_PATH = "/api/v3/order"
+CHANGES = {
+    "after_close_min = 30": "after_close_min = 0",  # a case may trade again at once
+    "after_losing_close_min = 60": "after_losing_close_min = 0",
+    "after_stop_out_h = 24": "after_stop_out_h = 0",
+    "backoff_s = [1, 2, 4, 8]": "backoff_s = [0]",
+    "read_timeout_s = 5": "read_timeout_s = 1",
+    "[schedule.policy_engine]\nenabled = true": "[schedule.policy_engine]\nenabled = false",  # not played
+    "[schedule.binance_client]\nenabled = true": "[schedule.binance_client]\nenabled = false",
+} | daykit.NO_STRATEGIES
+
+
+@dataclass
+class Live(badkit.Rig):
+    """A LIVE home beside a stepped simulator of one venue."""
+
+    venue: str = "binance"
+
+    def tick(self, *router: str) -> dict[str, badkit.Said]:
+        """The next minute: reconcile, the router (with --live unless told otherwise), heartbeat."""
+        self.minute()
+        reconciled, routed = self.door("reconcile"), self.door("router", *(router or ("--live",)))
+        return {"reconcile": reconciled, "router": routed, "heartbeat": self.door("heartbeat")}
+
+    def arm(self) -> None:
+        """What the operator does, in the runbook's order."""
+        assert self.door("kill_switch", "release", "--reason", "a test", *ACK).code == 0
+        assert self.door("arming", "arm", "--reason", "a test", *ACK).code == 0
+
+    def signal(self, name: str, **fields: Any) -> None:
+        """An entry signal for 100 of the quote currency."""
+        badkit.signal(self, name, **({"symbol": SYMBOL, "venue": self.venue} | fields))
+
+    def fault(self, kind: str, arg: Any = None, count: int | None = 1, method: str = "POST") -> None:
+        """The exchange misbehaves on the next order requests."""
+        assert self.sim is not None
+        self.sim.fault(kind, method=method, path=ORDER_PATH, count=count, arg=arg)
+
+    def fold(self) -> Fold:
+        return daykit.fold_of(self.home)
+
+    @property
+    def quantity(self) -> Decimal:
+        """What the journal says is held."""
+        held = self.fold().positions.positions.get(f"{self.venue}:{SYMBOL}")
+        return held.quantity if held is not None else Decimal(0)
+
+    # -- what the exchange says
+
+    def posts(self) -> list[dict[str, Any]]:
+        """Every new order the exchange heard of, whatever it made of it."""
+        assert self.sim is not None
+        return [told for told in self.sim.requests() if (told["method"], told["path"]) == ("POST", ORDER_PATH)]
+
+    def orders(self, side: str) -> list[dict[str, Any]]:
+        """The exchange's own orders of a side, oldest first."""
+        assert self.sim is not None
+        return [order for order in self.sim.books()["orders"] if order["side"] == side]
+
+    def owned(self, asset: str = BASE) -> Decimal:
+        """The exchange's own balance, free and locked."""
+        assert self.sim is not None
+        held = self.sim.books()["balances"].get(asset, {"free": "0", "locked": "0"})
+        return Decimal(held["free"]) + Decimal(held["locked"])
+
+
+@contextmanager
+def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None = None,
+           scenario: dict[str, Any] | None = None, **env: str) -> Iterator[Live]:  # fmt: skip
+    """A new LIVE home (nothing has run in it) and its exchange, some hours into its market.
+
+    Args:
+        changes: `old text -> new text` in the configuration file, beside CHANGES.
+    """
+    home = folder / "home"
+    (home / "config").mkdir(parents=True)
+    (home / ".env").write_text("")
+    text = daykit.CONFIG.read_text()
+    for old, new in (CHANGES | (changes or {})).items():
+        assert old in text, old
+        text = text.replace(old, new)
+    (home / "config" / "sanad.toml").write_text(text)
+    with running_sim(venue=venue, symbols=(SYMBOL,), seed=SEED, scenario=scenario) as sim:
+        sim.advance(BARS_BEFORE * 60_000)
+        upper = venue.upper()
+        wanted = {
+            "SANAD_HOME": str(home), "SYSTEM_MODE": "LIVE", "VENUES": venue, "VENUE_ENV": "sim",
+            f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": "simsecret",
+            "SANAD_CLOCK": sim.admin_url + "/sim/clock", "UNIVERSE_SYMBOLS": SYMBOL, "PYTHONDONTWRITEBYTECODE": "1",
+        }  # fmt: skip
+        yield Live(home, sim, wanted | SENDS | env, venue=venue)
+
+
+@contextmanager
+def armed(folder: Path, venue: str = "binance", changes: dict[str, str] | None = None,
+          scenario: dict[str, Any] | None = None, **env: str) -> Iterator[Live]:  # fmt: skip
+    """A LIVE home whose first ticks have run and whose entries may go."""
+    with market(folder, venue, changes, scenario, **env) as rig:
+        for said in rig.tick().values():
+            assert said.code == 0, said
+        rig.arm()
+        assert rig.tick()["heartbeat"].text.count("trading: ENABLED") == 1
+        yield rig
+
+
+def assert_books_close(rig: Live) -> None:
+    """P5 against the exchange's own books: every trade booked once, every balance equal to the last digit."""
+    assert rig.sim is not None
+    books = rig.sim.books()
+    booked = sorted((e["data"]["trade_id"], Decimal(e["data"]["quantity"])) for e in rig.events("FILL"))
+    assert booked == sorted((str(t["id"]), Decimal(t["qty"])) for t in books["trades"])
+    journal = {asset: amount for asset, amount in rig.fold().portfolio.balances[rig.venue].items() if amount}
+    assert journal == {asset: rig.owned(asset) for asset in books["balances"] if rig.owned(asset)}
