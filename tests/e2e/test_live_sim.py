@@ -17,6 +17,7 @@ import pytest
 import daykit
 import livekit
 from desk.execution import submit
+from desk.venues import dialect_binance
 from lab.day import SCRIPTS
 from lab.sim.server import running_sim
 from livekit import ACK, SYMBOL, Live
@@ -165,6 +166,26 @@ def test_an_order_the_exchange_takes_after_we_gave_up_waiting_is_found(tmp_path:
         rig.tick()
         assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
         assert rig.quantity == rig.owned() > 0
+        _assert_protected(rig)
+        livekit.assert_books_close(rig)
+
+
+def test_an_accepted_order_whose_trades_cannot_be_read_is_booked_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dialect_binance.order_params
+    monkeypatch.setattr(dialect_binance, "order_params", lambda asked: whole(asked) | {"newOrderRespType": "RESULT"})
+    with livekit.armed(tmp_path) as rig:
+        assert rig.sim is not None
+        rig.signal("in")
+        rig.sim.fault("http_status", method="GET", path="/api/v3/myTrades", count=None, arg=500)
+        rig.minute()
+        assert "not sent" not in rig.door("router", "--live").text
+        assert rig.fold().intents.intents and rig.quantity == 0
+        rig.sim.clear_faults()
+        for _ in range(6):  # the failed reads opened the breaker
+            rig.tick()
+        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
         _assert_protected(rig)
         livekit.assert_books_close(rig)
 
@@ -420,6 +441,34 @@ def test_nothing_may_be_sent_names_the_positions_left_unmanaged(tmp_path: Path) 
         assert len(rig.posts()) == heard and rig.quantity > 0
         rig.tick()
         assert rig.quantity == 0  # with --live the stop it passed is sold at once
+        livekit.assert_books_close(rig)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_exits_stay_open_when_everything_that_arms_is_withdrawn(tmp_path: Path, venue: str) -> None:
+    with livekit.armed(tmp_path, venue, scenario=_moving("0.95")) as rig:
+        rig.signal("in")
+        rig.tick()
+        (rig.home / "state" / "LIVE.ok").unlink()
+        rig.env |= {"LIVE_TRADING": "false", "LIVE_TRADING_ACK": "", "AI_DEC": "2"}
+        assert rig.door("kill_switch", "engage", "--reason", "a test").code == 0
+        rig.signal("again")
+        for _ in range(7):
+            rig.tick()
+        assert rig.quantity == 0 and len(_sent_entries(rig)) == 1
+        livekit.assert_books_close(rig)
+
+
+def test_under_a_baseline_the_resting_stop_still_sells_and_is_booked(tmp_path: Path) -> None:
+    with livekit.armed(tmp_path, scenario=_moving("0.95")) as rig:
+        rig.signal("in")
+        rig.tick()
+        assert rig.door("arming", "baseline", "--reason", "a test").code == 0
+        heard = len(rig.posts())
+        for _ in range(7):
+            told = rig.tick()["router"]
+            assert told.code == 1 and "arming:baseline" in told.last, told
+        assert len(rig.posts()) == heard and rig.quantity == rig.owned() < Decimal("0.00001")  # dust
         livekit.assert_books_close(rig)
 
 

@@ -6,6 +6,7 @@ or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is 
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,14 +62,15 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
     """
     if plan.kind == intents.ENTRY:  # an exit whose protection is cancelled already is carried through
         desk.run.check_deadline()
-    try:
-        with desk.account_of(plan.venue).ready(_purpose(plan)):
-            return _write_and_send(desk, plan, last_check)
-    except VenueError as error:
-        code = error.reason or str(Reason.NOT_SENT)
-        desk.run.log.error(error.line(), plan.venue, "order", code)
-        desk.run.warn("WARN", f"{plan.leg} {plan.side} {plan.symbol} not sent: {code}")
-        return Sent("", None, code)
+    with ExitStack() as way:
+        try:
+            way.enter_context(desk.account_of(plan.venue).ready(_purpose(plan)))
+        except VenueError as error:
+            code = error.reason or str(Reason.NOT_SENT)
+            desk.run.log.error(error.line(), plan.venue, "order", code)
+            desk.run.warn("WARN", f"{plan.leg} {plan.side} {plan.symbol} not sent: {code}")
+            return Sent("", None, code)
+        return _write_and_send(desk, plan, last_check)
 
 
 def _write_and_send(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
@@ -111,7 +113,11 @@ def _send(desk: Desk, plan: OrderPlan, order_id: str, timestamp_ms: int, last_ch
         _book_failure(desk, plan, order_id, error)
         desk.run.log.error(error.line(), plan.venue, "order", str(error.code or error.class_))
         return error.line()
-    fills.book(desk, order_id, report)
+    try:
+        fills.book(desk, order_id, report)
+    except VenueError as error:  # accepted, but its trades cannot be read now: unknown until a look-up books both
+        desk.run.log.error(error.line(), plan.venue, "trades", str(error.code or error.class_))
+        return error.line()
     if not report.status_word:
         _ask_what_became(desk, plan, order_id)
     return ""
