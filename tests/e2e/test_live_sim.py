@@ -190,6 +190,24 @@ def test_an_accepted_order_whose_trades_cannot_be_read_is_booked_later(
         livekit.assert_books_close(rig)
 
 
+@pytest.mark.parametrize(("delay_s", "ticks_max"), [(0, 2), (150, 4)])
+def test_an_exit_gets_through_where_a_cancel_is_only_received(tmp_path: Path, delay_s: int, ticks_max: int) -> None:
+    """The stop's cancel takes effect between two ticks: the sale comes before a new stop could be in its way."""
+    with livekit.armed(tmp_path, "btcturk") as rig:
+        rig.signal("in")
+        rig.tick()
+        _assert_protected(rig)
+        if delay_s:
+            rig.fault("listing_lag", delay_s, count=None, method="DELETE")
+        rig.signal("out", side="SELL", kind="EXIT", edge_bps=None, notional_quote=None)
+        for _ in range(ticks_max):
+            told = rig.tick()
+            assert {door: said.code for door, said in told.items()} == dict.fromkeys(told, 0), told
+        assert rig.quantity == 0 and rig.owned() == 0
+        assert [order["status"] for order in rig.orders("SELL")] == ["CANCELED", "FILLED"]
+        livekit.assert_books_close(rig)
+
+
 def test_a_stop_whose_answer_is_lost_is_found_and_not_doubled(tmp_path: Path) -> None:
     with livekit.armed(tmp_path) as rig:
         rig.signal("in")
