@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -143,6 +144,10 @@ class BtcturkClient:
 
     def balances(self) -> dict[str, Balance]:
         return dialect.balances(self.account()["balances"])
+
+    def ready(self, purpose: Purpose = Purpose.ENTRY) -> AbstractContextManager[None]:
+        """Around `place_order`: the breaker admits and the connection stands before the timestamp is fixed."""
+        return self.caller.ready(purpose)
 
     def place_order(
         self, request: OrderRequest, timestamp_ms: int, *, purpose: Purpose = Purpose.ENTRY,

@@ -10,6 +10,8 @@ from typing import Any
 import badkit
 import daykit
 from desk.journal.state import Fold
+from desk.venues.table import VENUES
+from lab.day import SECRETS
 from lab.sim.server import running_sim
 
 SYMBOL, BASE = "BTCUSDT", "BTC"
@@ -17,7 +19,6 @@ SEED = 5
 BARS_BEFORE = 130  # minutes of market before the folder begins, so that candles are there
 ACK = ("--ack", "I_UNDERSTAND")
 SENDS = {"LIVE_TRADING": "true", "LIVE_TRADING_ACK": "I_UNDERSTAND", "DRY_RUN": "false", "SAFE_MODE": "false"}
-ORDER_PATH = "/api/v3/order"
 CHANGES = {
     "after_close_min = 30": "after_close_min = 0",  # a case may trade again at once
     "after_losing_close_min = 60": "after_losing_close_min = 0",
@@ -34,6 +35,11 @@ class Live(badkit.Rig):
     """A LIVE home beside a stepped simulator of one venue."""
 
     venue: str = "binance"
+
+    @property
+    def order_path(self) -> str:
+        """Where the venue takes new orders."""
+        return VENUES[self.venue].order_path
 
     def tick(self, *router: str) -> dict[str, badkit.Said]:
         """The next minute: reconcile, the router (with --live unless told otherwise), heartbeat."""
@@ -53,7 +59,7 @@ class Live(badkit.Rig):
     def fault(self, kind: str, arg: Any = None, count: int | None = 1, method: str = "POST") -> None:
         """The exchange misbehaves on the next order requests."""
         assert self.sim is not None
-        self.sim.fault(kind, method=method, path=ORDER_PATH, count=count, arg=arg)
+        self.sim.fault(kind, method=method, path=self.order_path, count=count, arg=arg)
 
     def fold(self) -> Fold:
         return daykit.fold_of(self.home)
@@ -69,7 +75,7 @@ class Live(badkit.Rig):
     def posts(self) -> list[dict[str, Any]]:
         """Every new order the exchange heard of, whatever it made of it."""
         assert self.sim is not None
-        return [told for told in self.sim.requests() if (told["method"], told["path"]) == ("POST", ORDER_PATH)]
+        return [told for told in self.sim.requests() if (told["method"], told["path"]) == ("POST", self.order_path)]
 
     def orders(self, side: str) -> list[dict[str, Any]]:
         """The exchange's own orders of a side, oldest first."""
@@ -104,8 +110,9 @@ def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None 
         upper = venue.upper()
         wanted = {
             "SANAD_HOME": str(home), "SYSTEM_MODE": "LIVE", "VENUES": venue, "VENUE_ENV": "sim",
-            f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": "simsecret",
-            "SANAD_CLOCK": sim.admin_url + "/sim/clock", "UNIVERSE_SYMBOLS": SYMBOL, "PYTHONDONTWRITEBYTECODE": "1",
+            f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey",
+            f"{upper}_API_SECRET": SECRETS.get(venue, "simsecret"), "SANAD_CLOCK": sim.admin_url + "/sim/clock",
+            "UNIVERSE_SYMBOLS": SYMBOL, "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         yield Live(home, sim, wanted | SENDS | env, venue=venue)
 

@@ -626,7 +626,7 @@ def test_v36_what_was_admitted_and_not_sent_gives_its_probe_back(desk: Desk) -> 
         pass
     with pytest.raises(RuntimeError), desk.another().ready(Purpose.EXIT):  # an exit passes once a tick and process
         raise RuntimeError
-    desk.client.test_order(request)
+    desk.client.probe_orders(request)
     assert desk.breaker("orders") is State.CLOSED, "the lease was free for the next probe"
 
 

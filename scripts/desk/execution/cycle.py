@@ -156,7 +156,10 @@ def manage(state: Cycle) -> None:
         return _say_unmanaged(state)
     for name in sorted(state.desk.fold().positions.positions):
         _say_unknown(state, name)
-        _manage_one(state, name)
+        if not protect.lost_its_stop_to_a_cancel(
+            state.desk, name
+        ):  # else the exit that wanted it comes before a new one
+            _manage_one(state, name)
     return None
 
 

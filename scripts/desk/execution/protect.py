@@ -6,6 +6,7 @@ beside the old one: the naked time of a swap is measured and bounded, and a swap
 """
 
 from decimal import Decimal
+from typing import Final
 
 from desk.base import clock
 from desk.base.money import BPS, ONE, ZERO, divide, text
@@ -20,7 +21,9 @@ from desk.journal.state import Position, key
 from desk.risk import pause
 from desk.risk.facts import SymbolFacts
 from desk.strategies import protection_levels
-from desk.venues.protocol import OrderType, Side, SymbolRules
+from desk.venues.protocol import OrderStatus, OrderType, Side, SymbolRules
+
+CANCEL_PATIENCE_MS: Final = 600_000  # a cancel that takes longer was not an exit's of a tick or two ago
 
 
 def manage(desk: Desk, name: str, facts: SymbolFacts | None, may_exit: MayExit) -> None:
@@ -59,6 +62,23 @@ def _protect_rest(desk: Desk, name: str, facts: SymbolFacts, may_exit: MayExit) 
         return
     _end_swap(desk, name)
     _report(desk, name, facts.rules, bid)
+
+
+def lost_its_stop_to_a_cancel(desk: Desk, name: str) -> bool:
+    """The position's last stop is gone by our own cancel and none stands: an exit of an earlier tick may be waiting.
+
+    Where a cancel is only received (BTCTurk) it may take effect between two ticks; a new stop placed first would be in
+    the way of that exit for ever. SETTLE protects whatever is left.
+    """
+    position = desk.fold().positions.positions.get(name)
+    if position is None or intents.standing(desk.fold(), position, LEG_STOP):
+        return False
+    own = (
+        i for i in desk.fold().intents.intents.values() if (i.position_id, i.leg) == (position.position_id, LEG_STOP)
+    )
+    last = max(own, key=lambda intent: intent.attempt, default=None)
+    is_fresh = last is not None and desk.run.tick_ms - last.cancel_ms <= CANCEL_PATIENCE_MS
+    return last is not None and last.status == str(OrderStatus.CANCELED) and is_fresh
 
 
 def rests_stops(rules: SymbolRules) -> bool:

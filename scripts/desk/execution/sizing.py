@@ -43,13 +43,14 @@ def position_of(decision: Decision) -> str:
 
 def _entry(decision: Decision, facts: Facts, limits: Config, found: SymbolFacts, rules: SymbolRules) -> Plan:
     bid, ask, mid = _prices(found)
-    order_type = table.order_type(decision.venue, OrderType(limits.entries.order_type))
+    asked = OrderType(limits.entries.order_type)
+    order_type = table.order_type(decision.venue, asked)
     wanted = _wanted_notional(decision, facts, limits, rules, ask)
     assert found.book is not None
     walk = market.walk(found.book.asks, divide(wanted, ask), Side.BUY)
     worst = walk.worst or ask
     limit = quantise.price_up(rules, worst * (ONE + limits.entries.limit_slack_bps / BPS))
-    if order_type is OrderType.LIMIT_MAKER:  # one that would take is refused: it rests at the best bid
+    if asked is OrderType.LIMIT_MAKER:  # one that would take is refused: it rests at the best bid
         limit = quantise.price_down(rules, bid)
     quantity = quantise.quantity_down(rules, divide(wanted, limit), order_type)
     stop = decision.stop_price or protection_levels.levels(found.closed_bars, ask, limits.exits).stop

@@ -59,7 +59,7 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
     """A new order in BTCTurk's words.
 
     Raises:
-        BadInput: a type the exchange has not, or a market purchase without the price that makes a quote amount.
+        BadInput: a type the exchange has not, or a market purchase without a price that makes a quote amount.
     """
     method = METHODS.get(request.type)
     if method is None:
@@ -75,9 +75,10 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
         return params | {"price": request.price, "stopPrice": request.stop_price}
     if request.side is Side.SELL:
         return params
-    if request.price is None:
+    price = request.price if request.price is not None else request.sized_at
+    if price is None:
         raise BadInput("a market buy is in quote currency here", request.symbol, "give a price to convert the quantity")
-    amount = (request.quantity * request.price).quantize(AMOUNT_GRID, ROUND_DOWN)  # never spends more than was meant
+    amount = (request.quantity * price).quantize(AMOUNT_GRID, ROUND_DOWN)  # never spends more than was meant
     return params | {"quantity": amount}
 
 

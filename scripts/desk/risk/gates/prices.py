@@ -65,7 +65,10 @@ def slippage(proposal: Proposal, facts: Facts) -> Verdict:
     if found is None or found.book is None or mid is None or facts.limits is None:
         return deny("slippage", Reason.DATA_MISSING)
     levels = found.book.asks if side is Side.BUY else found.book.bids
-    has_limit = plan.type not in WITHOUT_LIMIT and plan.price > ZERO
+    rests = side is Side.BUY and plan.type == OrderType.LIMIT and bool(levels) and plan.price < levels[0].price
+    has_limit = (
+        plan.type not in WITHOUT_LIMIT and plan.price > ZERO and not rests
+    )  # as a post-only order: takes nothing
     limit_price = plan.price if has_limit else None
     walked = market.walk(levels, plan.quantity, side, limit_price)
     if not walked.covered or not plan.covered:
