@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from desk.base import clock
 
@@ -21,6 +22,8 @@ OURS = ("SANAD_", "KILL_SWITCH", "SAFE_MODE", "DRY_RUN", "LIVE_TRADING", "SYSTEM
 OUR_ENDINGS = ("_API_KEY", "_API_SECRET", "_REST_URL", "_WS_ENABLED", "_REST_FALLBACK")
 OUR_LIMITS = ("MAX_", "MIN_ORDER_", "NOTIONAL_CAP_", "TTL_SECONDS", "MARKET_DATA_", "AI_DEC")
 SIM_START_S_MAX = 30
+settings.register_profile("house", deadline=None, derandomize=True)  # the same examples everywhere; nothing is timed
+settings.load_profile("house")
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback only, whatever the host's proxy
 
 
