@@ -85,12 +85,14 @@ RESET = ("breakers", "reset", "all", "--reason", "spoilt")
 RESUME = ("resume", *badkit.ACKNOWLEDGED)
 UNHOLD = ("arming", "baseline", "--clear", *badkit.ACKNOWLEDGED)
 CLEAR = ("limits", "clear", "--reason", "spoilt")
+REMOVE = ("rm",)  # no door: on paper nothing needs the file, its row says to take it away
 START_ANEW = ("mode", "switch", "PAPER", "--discard", "--reason", "spoilt")
 ROWS: dict[str, Row] = {
     "circuit_breakers": Row("all", RESET),
     "kill_switch": Row("unreadable empty-object wrong-types nulls wrong-types-deep", RELEASE),
     "pause": Row("unreadable empty-object wrong-types nulls wrong-types-deep", RESUME),
     "safe_mode": Row("unreadable empty-object wrong-types nulls wrong-types-deep", UNHOLD),
+    "live_ok": Row("", REMOVE),
     "limits_overlay": Row("unreadable wrong-types nulls wrong-types-deep", CLEAR),
     "paper_broker": Row("all", START_ANEW, router=frozenset({2})),
     "market_data": Row("", ("binance_client", "refresh")),
@@ -133,7 +135,9 @@ def _check(rig: Rig, key: str, file: str, how: str) -> None:
     for door in ("heartbeat", "reconcile"):
         badkit.assert_clear(rig.door(door), {0, 1, 2})
     badkit.assert_sound(rig, Path(file).name)
-    if row.heal and (closed or not row.closes):
+    if row.heal == REMOVE:
+        rig.state(file).unlink(missing_ok=True)
+    elif row.heal and (closed or not row.closes):
         badkit.assert_clear(rig.door(*row.heal), {0})
     _heals(rig, before, anew=closed and row.heal == START_ANEW)
 
@@ -194,7 +198,7 @@ def test_a_folder_in_its_place(rig: Rig, key: str, file: str, how: str) -> None:
         badkit.assert_clear(rig.door(door), {0, 1, 2})
     badkit.assert_sound(rig, path.name)
     path.rmdir()
-    if row.heal:
+    if row.heal and row.heal != REMOVE:
         badkit.assert_clear(rig.door(*row.heal), {0})
     _heals(rig, before, anew=row.heal == START_ANEW)
 

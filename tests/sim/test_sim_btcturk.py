@@ -669,6 +669,7 @@ def buy(turk):
         ("ban_418", 180, 418, "IP_BLOCKED", "180"),
         ("timestamp_1021", None, 401, "Unauthorized - Invalid Nonce", None),
         ("unknown_1007_after_accept", None, 504, "GATEWAY_TIMEOUT", None),
+        ("http_status_after_accept", 503, 503, "SERVICE_UNAVAILABLE", None),
     ],
 )
 def test_faults_that_answer_speak_btcturk(turk, kind, arg, status, message, wait):

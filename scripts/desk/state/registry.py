@@ -71,7 +71,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="live_ok", file="LIVE.ok", kind=Kind.CONTROL, writers=("risk.arming",),
-        if_missing="not armed", if_corrupt="not armed",
+        if_missing="not armed", if_corrupt="not armed; remove it, or arm anew",
         what="LIVE entries were armed here by arming.py; a file the journal does not know of arms nothing",
     ),
     Row(
