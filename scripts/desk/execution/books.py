@@ -11,6 +11,7 @@ from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold
 from desk.venues.outcome import VenueError
+from desk.venues.protocol import OrderReport
 
 OPENING_PASSES_MAX: Final = 3
 
@@ -18,19 +19,43 @@ OPENING_PASSES_MAX: Final = 3
 def open_books(desk: Desk, venue: str) -> bool:
     """INITIAL_CAPITAL, once per venue: every asset the account holds. False while balances cannot be read.
 
-    Opening balances belong to P5's equation, not to positions; trades older than this event are history.
+    Opening balances belong to P5's equation, not to positions; trades older than this event are history. After a
+    reseal only reconcile opens them (`reopen_books`).
     """
-    if venue in desk.fold().portfolio.opening:
+    portfolio = desk.fold().portfolio
+    if venue in portfolio.opening:
         return True
+    if portfolio.resealed:
+        return False
     try:
-        found = _opening(desk, venue)
+        totals = _totals(desk, venue)
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
         return False
-    if found is None:
-        desk.run.warn("WARN", f"{venue}: keeps trading while it is read after a reseal; run reconcile.py again")
+    return _open(desk, venue, totals, [])
+
+
+def reopen_books(desk: Desk, venue: str) -> bool:
+    """As `open_books` after the journal was lost whole: what the orders that are still held changed is no opening
+    balance. Those orders are written down in the same group, so that nothing can happen in between."""
+    if venue in desk.fold().portfolio.opening:
+        return True
+    try:
+        for _ in range(OPENING_PASSES_MAX):
+            reports = rebook.lost(desk, venue)[: rebook.ORDERS_MAX]
+            changed, totals = rebook.changes(desk, venue, reports), _totals(desk, venue)
+            if rebook.lost(desk, venue)[: rebook.ORDERS_MAX] == reports:
+                before = {asset: totals.get(asset, ZERO) - changed.get(asset, ZERO) for asset in changed | totals}
+                return _open(desk, venue, before, reports)
+    except VenueError as error:
+        desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
         return False
-    amounts = {asset: text(amount) for asset, amount in found.items() if amount > ZERO}
+    desk.run.warn("WARN", f"{venue}: keeps trading while it is read after a reseal; run reconcile.py again")
+    return False
+
+
+def _open(desk: Desk, venue: str, totals: dict[str, Decimal], reports: list[OrderReport]) -> bool:
+    amounts = {asset: text(amount) for asset, amount in totals.items() if amount > ZERO}
     if not amounts:
         desk.run.warn("WARN", f"{venue}: no balance at all; entries stay shut")
         return False
@@ -38,22 +63,15 @@ def open_books(desk: Desk, venue: str) -> bool:
     def decide(fold: Fold) -> list[NewEvent]:
         if venue in fold.portfolio.opening:
             return []
-        return [NewEvent(event=Event.INITIAL_CAPITAL, venue=venue, data={"balances": dict(sorted(amounts.items()))})]
+        data = {"balances": dict(sorted(amounts.items()))}
+        opened = NewEvent(event=Event.INITIAL_CAPITAL, venue=venue, data=data)
+        return [opened, *rebook.intents_of(desk, fold, venue, reports)]
 
     desk.commit(decide)
+    for report in reports:
+        if report.client_order_id in desk.fold().intents.intents:
+            rebook.settle(desk, venue, report)
     return True
-
-
-def _opening(desk: Desk, venue: str) -> dict[str, Decimal] | None:
-    """What the account holds; after a reseal, without what the orders to be re-booked changed. None: it never stood
-    still."""
-    if not desk.fold().portfolio.resealed:
-        return _totals(desk, venue)
-    for _ in range(OPENING_PASSES_MAX):
-        changed, totals = rebook.changes(desk, venue), _totals(desk, venue)
-        if rebook.changes(desk, venue) == changed:
-            return {asset: amount - changed.get(asset, ZERO) for asset, amount in (changed | totals).items()}
-    return None
 
 
 def _totals(desk: Desk, venue: str) -> dict[str, Decimal]:

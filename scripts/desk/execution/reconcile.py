@@ -47,10 +47,7 @@ def run(desk: Desk, venues: tuple[str, ...], usable: tuple[str, ...] | None = No
     differences: list[Difference] = []
     failed = []
     for venue in venues:
-        if (usable is not None and venue not in usable) or not books.open_books(desk, venue):
-            failed.append(venue)
-            continue
-        if desk.fold().portfolio.resealed and not _rebook(desk, venue):
+        if (usable is not None and venue not in usable) or not _opened(desk, venue):
             failed.append(venue)
             continue
         found, is_whole = _compare(desk, venue)
@@ -63,9 +60,13 @@ def run(desk: Desk, venues: tuple[str, ...], usable: tuple[str, ...] | None = No
     return result
 
 
-def _rebook(desk: Desk, venue: str) -> bool:
-    """After a reseal the exchange's word comes first; False when it cannot be read whole."""
+def _opened(desk: Desk, venue: str) -> bool:
+    """The books stand; after a reseal the exchange's word comes first. False when it cannot be read whole."""
+    if not desk.fold().portfolio.resealed:
+        return books.open_books(desk, venue)
     try:
+        if not books.reopen_books(desk, venue):
+            return False
         rebook.rebook(desk, venue)
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "rebook", str(error.code or error.class_))

@@ -214,6 +214,8 @@ def _prune(state: Fold, at_ms: int) -> None:
     intents, portfolio, positions = state.intents.intents, state.portfolio, state.positions
     settled = {name for name, intent in intents.items() if _is_settled(intent, at_ms)}
     awaited = {i.position_id for name, i in intents.items() if i.kind == "ENTRY" and name not in settled}
+    if portfolio.resealed:  # what is re-booked is told apart by the intents that are known
+        settled = set()
     for name in settled:  # while an entry may still bring fills, its exits' attempts are remembered: no id twice
         if intents[name].position_id not in awaited:
             del intents[name]

@@ -311,7 +311,7 @@ def stamp(home: Home) -> str:
     Raises:
         JournalDamaged, JournalError: the journal cannot tell.
     """
-    if not segment.size_of(home.journal):
+    if not segment.size_of(home.journal) and not projections.was_stamped(home):
         return ""
     reader = Journal(home, Context(run_id="", cycle_id="", script="reader", mode="", instance=""))
     return reader.read_fold().portfolio.mode

@@ -117,8 +117,10 @@ def _read_tail(home: Home, walker: Walker, verdict: Verdict, stopped: str) -> No
         verdict.add(BROKEN, f"{path.name}: {stopped or error}")
     published = projections.load(home)
     seen = max(hint.seq if hint is not None else 0, published.seq if published is not None else 0)
-    if size < durable_to or walker.seq < seen or (not size and files.sealed(home)):
-        verdict.add(BROKEN, f"{path.name}: JOURNAL_SHRUNK: ends at seq {walker.seq}, seq {seen} was seen durable")
+    is_gone = not walker.seq and (bool(files.sealed(home)) or projections.was_stamped(home))
+    if size < durable_to or walker.seq < seen or is_gone:
+        known = f"seq {seen}" if seen else "a longer one"
+        verdict.add(BROKEN, f"{path.name}: JOURNAL_SHRUNK: ends at seq {walker.seq}, {known} was seen durable")
     elif hint is not None and hint.seq == walker.seq and hint.hash != walker.hash:
         verdict.add(BROKEN, f"{path.name}: the hint knows another hash for seq {hint.seq}: rewritten (or the hint was)")
     if reseal.is_pending(home):
