@@ -15,6 +15,7 @@ from typing import Final
 
 from clients import clients_of
 from desk.base import clock, exit_codes
+from desk.base.errors import JournalError, StateError
 from desk.base.paths import find_home
 from desk.base.reasons import Reason
 from desk.execution import cycle
@@ -45,9 +46,15 @@ def run_cycle(run: Run, live: bool, dry_run: bool) -> Outcome:
     """One cycle under the order lease, stage by stage."""
     with order_lease(run.home, DOOR), latched(run):
         state = Cycle.begin(run, evaluate, clients_of(run), live=live, dry_run=dry_run)
-        for name, stage in STAGES:
-            run.stage(name, is_bounded=name not in UNBOUNDED)
-            stage(state)
+        try:
+            for name, stage in STAGES:
+                run.stage(name, is_bounded=name not in UNBOUNDED)
+                stage(state)
+        except (JournalError, StateError):  # nothing may be placed without them: PAUSE is latched, what rests stays
+            state.owes_care = False
+            raise
+        finally:
+            cycle.guard(state)
         return state.outcome()
 
 

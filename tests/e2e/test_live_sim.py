@@ -4,10 +4,12 @@ Whatever the exchange or the line does to an order, it is sent once, found by it
 without every arming factor nothing leaves at all, and the code is named (P10).
 """
 
+import functools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ import pytest
 
 import daykit
 import livekit
+import router
+from desk.base.errors import ConfigError, InvariantError
 from desk.execution import submit
+from desk.execution.cycle import Cycle
 from desk.venues import dialect_binance
 from lab.day import SCRIPTS
 from lab.sim.server import running_sim
@@ -206,6 +211,77 @@ def test_an_exit_gets_through_where_a_cancel_is_only_received(tmp_path: Path, de
         assert rig.quantity == 0 and rig.owned() == 0
         assert [order["status"] for order in rig.orders("SELL")] == ["CANCELED", "FILLED"]
         livekit.assert_books_close(rig)
+
+
+@pytest.mark.parametrize("venue", ["binance", "btcturk"])
+@pytest.mark.parametrize("ends", ["propose_raises", "bug", "deadline"])
+def test_a_position_whose_stop_was_cancelled_has_one_again_whatever_ends_the_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venue: str, ends: str
+) -> None:
+    with livekit.armed(tmp_path, venue) as rig:
+        rig.signal("in")
+        rig.tick()
+        cancelled = rig.orders("SELL")[0]["clientOrderId"]
+        assert rig.door("orders", "cancel", cancelled, "--protection", "--yes", "--reason", "a test").code in {0, 1}
+        stages = dict(router.STAGES)
+        stages[ENDS[ends][0]] = functools.partial(ENDS[ends][1], stages[ENDS[ends][0]])
+        with monkeypatch.context() as patch:
+            patch.setattr(router, "STAGES", tuple(stages.items()))
+            rig.minute()
+            said = rig.door("router", "--live")
+        assert said.code == ENDS[ends][2], said
+        assert rig.orders("SELL")[0]["status"] == "CANCELED"
+        _assert_protected(rig)
+        assert rig.tick()["router"].code == 0
+        _assert_protected(rig)
+        livekit.assert_books_close(rig)
+
+
+def test_where_a_cancel_is_answered_when_done_the_stop_is_back_before_anything_is_proposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with livekit.armed(tmp_path) as rig:
+        rig.signal("in")
+        rig.tick()
+        stop = rig.orders("SELL")[0]["clientOrderId"]
+        assert rig.door("orders", "cancel", stop, "--protection", "--yes", "--reason", "a test").code == 0
+        seen: list[list[str]] = []
+        stages = dict(router.STAGES) | {"PROPOSE": lambda _: seen.append([o["status"] for o in rig.orders("SELL")])}
+        monkeypatch.setattr(router, "STAGES", tuple(stages.items()))
+        rig.minute()
+        rig.door("router", "--live")
+        assert seen == [["CANCELED", "NEW"]]
+
+
+@pytest.mark.parametrize("venue", ["binance", "btcturk"])
+def test_a_late_tick_protects_what_it_bought_and_says_that_it_was_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venue: str
+) -> None:
+    with livekit.armed(tmp_path, venue) as rig:
+        stages = dict(router.STAGES)
+        stages["EXECUTE"] = functools.partial(_late, stages["EXECUTE"])
+        monkeypatch.setattr(router, "STAGES", tuple(stages.items()))
+        rig.signal("in")
+        said = rig.tick()["router"]
+        assert said.code == 1 and "the tick deadline passed" in said.last, said
+        _assert_protected(rig)
+
+
+def _late(stage: Callable[[Cycle], None], state: Cycle) -> None:
+    """The exchange was slow: the tick's time is used up when the stage ends."""
+    stage(state)
+    state.run.deadline_s = 0.0
+
+
+def _refuses(stage: Callable[[Cycle], None], state: Cycle) -> None:
+    raise ConfigError("is below what the strategies need", "market_data.bars_wanted", "raise it")
+
+
+def _bug(stage: Callable[[Cycle], None], state: Cycle) -> None:
+    raise InvariantError("a test")
+
+
+ENDS = {"propose_raises": ("PROPOSE", _refuses, 2), "bug": ("PROPOSE", _bug, 2), "deadline": ("MANAGE", _late, 124)}
 
 
 def test_a_stop_whose_answer_is_lost_is_found_and_not_doubled(tmp_path: Path) -> None:

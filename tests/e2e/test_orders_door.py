@@ -15,7 +15,8 @@ from msgspec.structs import replace
 import badkit
 import daykit
 from badkit import HELD, Rig, Said, assert_clear
-from desk.execution import cancel
+from desk.base.errors import WorldError
+from desk.execution import cancel, flatten
 from desk.journal import files
 from desk.state import store
 from desk.venues.paper_client import PaperClient
@@ -501,20 +502,59 @@ def test_after_the_reseal_flatten_sells_under_pause(rig: Rig) -> None:
 
 
 def test_a_journal_nobody_can_write_stops_no_cancel(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry_id, before = resting_entry(rig), seq(rig)
-
-    def broken(*given: Any) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
+    entry_id, stop, before = resting_entry(rig), stop_of(rig), seq(rig)
     with monkeypatch.context() as patch:
         patch.setattr(files, "append", broken)
         said = rig.door("orders", "cancel-all", *REASON, "--yes")
         assert said.code == 1 and "1 cancelled, 0 not confirmed, 1 not journalled: PAUSE" in said.last, said
-        assert_clear(rig.door("orders", *FLATTEN), {2}, "cannot be written")
-    assert seq(rig) == before and stop_of(rig)
+    assert seq(rig) == before and paper_status(rig, stop) == "NEW"
     assert json.loads(rig.state("pause.json").read_text())["state"] == "PAUSE"
     rig.door("reconcile")
     assert order(rig, entry_id).status == "CANCELED"
+
+
+@pytest.mark.parametrize("was_asked_for_before", [False, True])
+def test_a_journal_nobody_can_write_stops_flatten_before_it_cancels(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, was_asked_for_before: bool
+) -> None:
+    """Judged by the exchange's own books; a cancel an earlier run has journalled is no leave to send it now."""
+    entry_id, stop = resting_entry(rig), stop_of(rig)
+    if was_asked_for_before:
+        with monkeypatch.context() as patch:
+            patch.setattr(PaperClient, "cancel_order", unanswered)
+            assert rig.door("orders", "cancel", stop, *REASON, "--protection", "--yes").code == 1
+        assert order(rig, stop).cancel_ms
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "append", broken)
+        said = rig.door("orders", *FLATTEN)
+    assert_clear(said, {2}, "cannot be written", "REFUSED, the stops stay")
+    assert paper_status(rig, stop) == paper_status(rig, entry_id) == "NEW"
+    assert json.loads(rig.state("pause.json").read_text())["state"] == "PAUSE"
+    assert rig.door("orders", *FLATTEN).code == 0  # the disk is back: the very same command sells
+    assert fold_of(rig).positions.positions == {} and paper_status(rig, stop) == "CANCELED"
+
+
+def test_a_journal_that_fails_within_flatten_cancels_nothing_it_cannot_write(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, sell = stop_of(rig), flatten._sell
+    with monkeypatch.context() as patch:
+
+        def late(*given: Any) -> None:
+            patch.setattr(files, "append", broken)
+            sell(*given)
+
+        patch.setattr(flatten, "_sell", late)
+        assert_clear(rig.door("orders", *FLATTEN), {2}, "cannot be written")
+    assert paper_status(rig, stop) == "NEW"
+
+
+def broken(*given: Any) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def unanswered(*given: Any, **named: Any) -> None:
+    raise WorldError("no answer", "binance", "")
 
 
 @pytest.mark.parametrize("words", [("cancel-all",), ("flatten",)])

@@ -24,7 +24,6 @@ from desk.execution import (
     lookup,
     probe,
     protect,
-    quantise,
     sizing,
     submit,
 )
@@ -68,6 +67,7 @@ class Cycle:
     failures: list[str] = field(default_factory=list)
     entries: list[str] = field(default_factory=list)  # client ids of this cycle's entries
     touched: set[str] = field(default_factory=set)  # venue:symbol keys whose position changed
+    owes_care: bool = True  # SETTLE has not begun, and journal and books still take what it does
 
     @staticmethod
     def begin(run: Run, evaluate: Evaluate, market_of: Clients, *, live: bool, dry_run: bool) -> "Cycle":
@@ -156,9 +156,8 @@ def manage(state: Cycle) -> None:
         return _say_unmanaged(state)
     for name in sorted(state.desk.fold().positions.positions):
         _say_unknown(state, name)
-        if not protect.lost_its_stop_to_a_cancel(
-            state.desk, name
-        ):  # else the exit that wanted it comes before a new one
+        if not protect.lost_its_stop_to_a_cancel(state.desk, name):  # else the exit that wanted it comes first
+            state.run.check_deadline()
             _manage_one(state, name)
     return None
 
@@ -223,11 +222,21 @@ def execute(state: Cycle) -> None:
 
 
 def settle(state: Cycle) -> None:
-    """Fills of what was just sent, and protection in the same tick; other doors' fills meanwhile count too."""
+    """Fills of what was just sent, and protection in the same tick, late or not; other doors' fills count too."""
+    state.owes_care = False
     if not state.desk.sends:
         return
+    if clock.monotonic_s() > state.run.deadline_s:
+        state.failures.append("the tick deadline passed")
     for name in sorted(state.touched | set(state.desk.fold().positions.positions)):
         _manage_one(state, name, rest_only=name not in state.touched)
+
+
+def guard(state: Cycle) -> None:
+    """The end of every cycle: one that stopped before SETTLE still gives each position its stop (P6)."""
+    if state.owes_care and state.desk.facts is not None:
+        state.run.stage("SETTLE", is_bounded=False)
+        settle(state)
 
 
 def publish(state: Cycle) -> None:
@@ -255,9 +264,8 @@ def _say_blind(state: Cycle, facts: Facts) -> None:
 
 def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
     venue, _, symbol = name.partition(":")
-    state.run.check_deadline()
     try:
-        if rest_only and not _needs_work(state, name):
+        if rest_only and not protect.is_uncovered(state.desk, name):
             return
         protect.manage(state.desk, name, state.facts.symbol(venue, symbol), lambda: accounts.exit_block(state.desk))
     except (JournalError, StateError):
@@ -265,15 +273,6 @@ def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
     except WorldError as error:
         state.failures.append(f"{symbol}: {error.what}")
         state.run.log.error(error.line(), venue, symbol, type(error).__name__)
-
-
-def _needs_work(state: Cycle, name: str) -> bool:
-    """A sellable part of the position is not covered: another door booked fills of it after MANAGE."""
-    fold, found = state.desk.fold(), state.facts.symbols.get(name)
-    position = fold.positions.positions.get(name)
-    if position is None or found is None or found.rules is None:
-        return False
-    return quantise.quantity_down(found.rules, position.quantity - intents.reserved(fold, position)) > ZERO
 
 
 def _execute_one(state: Cycle, proposal: Proposal) -> None:

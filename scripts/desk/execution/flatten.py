@@ -3,7 +3,8 @@
 Per position: waiting entries cancelled, protection cancelled and confirmed by query, fills booked, then one bounded
 exit order of purpose EXIT for what is free (rules.md, Exits). What could not be sold has its stop again before this
 ends; after a crash in between the router's next tick gives it one. A rest below the minimum is dust, by name. Sends
-nothing twice: an exit whose outcome is unknown reserves its quantity, and a second run finds nothing left to do.
+nothing twice: an exit whose outcome is unknown reserves its quantity, and a second run finds nothing left to do. A
+journal that cannot be written refuses it before anything is cancelled: the sale could not follow (P4).
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from decimal import Decimal
 from typing import Final
 
 from desk.base import clock
-from desk.base.errors import JournalError, StateError, WorldError
+from desk.base.errors import JournalError, JournalUnwritable, StateError, WorldError
 from desk.base.money import ZERO, divide, text
 from desk.base.reasons import Reason
 from desk.execution import exits, lookup, operator_cancel
 from desk.execution import intent as intents
+from desk.execution.desk import Desk
 from desk.execution.intent import ENTRY, EXIT, LEG_EXIT
 from desk.execution.operator_desk import Hands, Scope, restore
 from desk.journal import intent_table
@@ -83,9 +85,11 @@ def flatten(hands: Hands, scope: Scope, why: str) -> Report:
 
     Raises:
         JournalError, StateError: journal or paper books failed; what is not sold keeps or regains its stop next tick.
+        JournalUnwritable: nothing more is cancelled; the stop of every position not yet begun rests where it was.
     """
     desk = hands.desk
     until_s = clock.monotonic_s() + desk.run.settings.config.runtime.tick_deadline_s
+    _prove_journal(desk)
     lookup.deny_never_sent(desk)
     lookup.look_at_all(desk, scope.venue, scope.symbol)
     hands.snapshot()
@@ -128,6 +132,7 @@ def _sell(hands: Hands, position: Position, bid: Decimal, why: str) -> None:
     Some exchanges answer a cancel or an order before they have worked on it: both are looked up until they are final.
     """
     desk = hands.desk
+    _prove_journal(desk)
     operator_cancel.carry_out(desk, [n for n, i in intents.standing(desk.fold(), position) if i.kind == EXIT], why)
     exits.close_position(desk, position, LEG_EXIT, bid, why, hands.may_exit)
     for number in range(LOOKS_MAX):
@@ -138,6 +143,19 @@ def _sell(hands: Hands, position: Position, bid: Decimal, why: str) -> None:
             clock.pause_s(LOOK_GAP_S)
         for name, intent in open_sales:
             lookup.look(desk, name, intent)
+
+
+def _prove_journal(desk: Desk) -> None:
+    """A durable event before each cancel that makes way for a sale: one asked for earlier would write none by itself.
+
+    Raises:
+        JournalUnwritable: the sale could not be journalled, so its stop is not cancelled.
+    """
+    try:
+        desk.run.stage("FLATTEN", is_bounded=False)
+        desk.run.flush()
+    except JournalUnwritable as error:
+        raise JournalUnwritable(f"{error.what}: REFUSED, the stops stay", error.where, error.hint) from None
 
 
 def _result(hands: Hands, name: str, position_id: str, problem: str, before: tuple[Decimal, Decimal]) -> Result:

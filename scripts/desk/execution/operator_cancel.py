@@ -2,7 +2,8 @@
 
 CANCEL_REQUESTED is durable before the DELETE. An unknown order is asked for too: a cancel may be sent again, an order
 never. A protective leg stays unless it is named as such. What is bought meanwhile is protected at the end. With a
-journal nobody can write the cancel still goes out (design 6: a cancel needs only FREEZE_ALL off).
+journal nobody can write a cancel by hand still goes out (design 6: it needs only FREEZE_ALL off); one that makes way
+for a sale does not, for the sale could not follow.
 """
 
 from collections.abc import Sequence
@@ -51,12 +52,19 @@ def choose_all(fold: Fold, scope: Scope, *, protection: bool) -> Choice:
     return _choice(fold, [(name, i) for name, i in known if scope.takes(i.venue, i.symbol)], protection)
 
 
-def carry_out(desk: Desk, chosen: Sequence[str], why: str) -> Ended:
-    """Cancel each, entries first so that no fill adds to what is left; one that fails does not stop the others."""
+def carry_out(desk: Desk, chosen: Sequence[str], why: str, *, also_unwritten: bool = False) -> Ended:
+    """Cancel each, entries first so that no fill adds to what is left; one that fails does not stop the others.
+
+    Args:
+        also_unwritten: cancel without the journal when it cannot be written; only for one who sells nothing afterwards.
+
+    Raises:
+        JournalError: it cannot be written, and nothing goes out without it; what was not yet cancelled stands.
+    """
     ended = Ended()
     known = desk.fold().intents.intents
     for name in sorted(chosen, key=lambda one: known[one].kind != "ENTRY"):
-        left = _one(desk, name, why, ended)
+        left = _one(desk, name, why, ended if also_unwritten else None)
         if left:
             ended.left.append((name, left))
         else:
@@ -81,7 +89,7 @@ def by_hand(hands: Hands, chosen: Sequence[str], why: str) -> tuple[Ended, list[
     known = desk.fold().intents.intents
     by_wish = touched(desk.fold(), [n for n in chosen if orders_view.is_protective(known[n])])
     bought = touched(desk.fold(), chosen) - by_wish  # what --protection took away is the operator's wish
-    ended = carry_out(desk, chosen, why)
+    ended = carry_out(desk, chosen, why, also_unwritten=True)
     for name in ended.gone:
         desk.run.say(f"gone {name}: {_how(desk, name, ended)}")
     for name, clause in ended.left:
@@ -126,14 +134,20 @@ def _why_kept(fold: Fold, intent: Intent) -> str:
     return IN_A_LIST if any(is_open(leg) for leg in legs) else ""
 
 
-def _one(desk: Desk, order_id: str, why: str, ended: Ended) -> str:
-    """One cancel, asked for again while it stands; returns why it is not confirmed, "" when it is gone."""
+def _one(desk: Desk, order_id: str, why: str, unwritten: Ended | None) -> str:
+    """One cancel, asked for again while it stands; returns why it is not confirmed, "" when it is gone.
+
+    Args:
+        unwritten: where a cancel the journal could not be told of is noted; None = none goes out without the journal.
+    """
     intent = desk.fold().intents.intents[order_id]
     try:
         return _until_gone(desk, order_id, why)
     except JournalError as error:
+        if unwritten is None:
+            raise
         desk.run.warn("WARN", f"not journalled ({error.what}): the cancel of {order_id} goes out all the same")
-        ended.unwritten.append(order_id)
+        unwritten.unwritten.append(order_id)
         return cancel_blind.unjournalled(desk, intent.venue, intent.symbol, order_id)
     except StateError:
         raise  # the paper books failed: no isolated item, and PAUSE is latched

@@ -21,6 +21,7 @@ from desk.journal.state import Position, key
 from desk.risk import pause
 from desk.risk.facts import SymbolFacts
 from desk.strategies import protection_levels
+from desk.venues import table
 from desk.venues.protocol import OrderStatus, OrderType, Side, SymbolRules
 
 CANCEL_PATIENCE_MS: Final = 600_000  # a cancel that takes longer was not an exit's of a tick or two ago
@@ -67,11 +68,14 @@ def _protect_rest(desk: Desk, name: str, facts: SymbolFacts, may_exit: MayExit) 
 def lost_its_stop_to_a_cancel(desk: Desk, name: str) -> bool:
     """The position's last stop is gone by our own cancel and none stands: an exit of an earlier tick may be waiting.
 
-    Where a cancel is only received (BTCTurk) it may take effect between two ticks; a new stop placed first would be in
-    the way of that exit for ever. SETTLE protects whatever is left.
+    Only where a cancel is only received: there it may take effect between two ticks, and a new stop placed first would
+    be in the way of that exit for ever. SETTLE, or the guard of a cycle that ends before it, protects what is left.
     """
     position = desk.fold().positions.positions.get(name)
-    if position is None or intents.standing(desk.fold(), position, LEG_STOP):
+    row = table.VENUES.get(position.venue) if position is not None else None
+    if position is None or row is None or not row.cancel_is_only_received:
+        return False
+    if intents.standing(desk.fold(), position, LEG_STOP):
         return False
     own = (
         i for i in desk.fold().intents.intents.values() if (i.position_id, i.leg) == (position.position_id, LEG_STOP)
@@ -79,6 +83,15 @@ def lost_its_stop_to_a_cancel(desk: Desk, name: str) -> bool:
     last = max(own, key=lambda intent: intent.attempt, default=None)
     is_fresh = last is not None and desk.run.tick_ms - last.cancel_ms <= CANCEL_PATIENCE_MS
     return last is not None and last.status == str(OrderStatus.CANCELED) and is_fresh
+
+
+def is_uncovered(desk: Desk, name: str) -> bool:
+    """A sellable part of the position has no order of ours that sells it (another door may have booked fills of it)."""
+    fold, found = desk.fold(), desk.facts.symbols.get(name) if desk.facts is not None else None
+    position = fold.positions.positions.get(name)
+    if position is None or found is None or found.rules is None:
+        return False
+    return quantise.quantity_down(found.rules, position.quantity - intents.reserved(fold, position)) > ZERO
 
 
 def rests_stops(rules: SymbolRules) -> bool:

@@ -71,6 +71,7 @@ class VenueRow(msgspec.Struct, frozen=True, kw_only=True):
     lookup_by_client_id: bool = True  # False: a look lists, and wants the balances explained as well
     trades_window_s: int = 0  # how far back my_trades reaches; 0: without limit
     has_stop_orders: bool = False
+    cancel_is_only_received: bool = False  # True: answered before it is worked on; it may take effect ticks later
     order_types: frozenset[OrderType] = frozenset(OrderType)  # what the client can send
     fee_in_quote: bool = False  # True: purchases too pay their fee in the quote currency, on top
     fee_tax_frac: Decimal = ZERO  # tax the exchange takes with each fee, as a fraction of the fee
@@ -97,6 +98,7 @@ VENUES: Final = {
         key_header="X-PCK",
         weight_limit=120, weight_window_s=60, pause_without_hint_s=60.0,  # the tightest endpoint's, for all together
         quiet_s=300, looks=3, look_gap_s=30, lookup_by_client_id=False, has_stop_orders=True,
+        cancel_is_only_received=True,
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT}),
         fee_in_quote=True, fee_tax_frac=Decimal("0.18"),
     ),
