@@ -117,7 +117,7 @@ def _read_tail(home: Home, walker: Walker, verdict: Verdict, stopped: str) -> No
         verdict.add(BROKEN, f"{path.name}: {stopped or error}")
     published = projections.load(home)
     seen = max(hint.seq if hint is not None else 0, published.seq if published is not None else 0)
-    is_gone = not walker.seq and (bool(files.sealed(home)) or projections.was_stamped(home))
+    is_gone = (not size and bool(files.sealed(home))) or (not walker.seq and projections.was_stamped(home))
     if size < durable_to or walker.seq < seen or is_gone:
         known = f"seq {seen}" if seen else "a longer one"
         verdict.add(BROKEN, f"{path.name}: JOURNAL_SHRUNK: ends at seq {walker.seq}, {known} was seen durable")
