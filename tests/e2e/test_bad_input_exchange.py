@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[str, Fault] = {
-    "slow": Fault("latency_ms", DEPTH, 1500, "deadline", counts=True),
+    "slow": Fault("latency_ms", DEPTH, 1500, "execution_unknown (", counts=True),  # a timeout, or the deadline first
     "bad-json": Fault("bad_json", DEPTH, None, "execution_unknown", counts=True),
     "html": Fault("html_502", DEPTH, None, "http 502", counts=True),
     "error-500": Fault("http_status", DEPTH, 500, "http 500", counts=True),
