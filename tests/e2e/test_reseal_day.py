@@ -16,7 +16,10 @@ import daykit
 import livekit
 from desk.base.paths import Home
 from desk.config.load import load
+from desk.execution.accounts import Accounts
 from desk.journal.state import Fold, is_open
+from desk.state import lock
+from desk.venues.protocol import SymbolRules
 from lab.day import Day
 
 SYMBOL = "BTCUSDT"
@@ -190,3 +193,24 @@ def test_verify_and_mode_show_know_that_a_stamped_folder_had_a_journal(tmp_path:
         (played.home / "execution-logs" / "audit.jsonl").unlink()
         assert played.run("audit", "verify").exit_code == 2
         assert played.run("mode", "show").exit_code == 2
+
+
+def test_nothing_is_asked_of_the_exchange_under_the_journal_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """State locks never cross the network (design 3): trading rules are asked for before the group is decided."""
+    asked: list[bool] = []
+    real = Accounts.rules
+
+    def watched(accounts: Accounts, venue: str, symbol: str) -> SymbolRules | None:
+        asked.append(lock.held(lock.Rank.JOURNAL))
+        return real(accounts, venue, symbol)
+
+    monkeypatch.setattr(Accounts, "rules", watched)
+    for total in (True, False):
+        with livekit.armed(tmp_path / str(total)) as rig:
+            early = (rig.home / "execution-logs" / "audit.jsonl").read_bytes()
+            _hold_live(rig)
+            _live_lost(rig, None if total else early)
+            assert rig.door("reconcile").code == 0 and rig.quantity
+    assert asked and not any(asked)

@@ -72,6 +72,20 @@ class Accounts:
             return False
         return True
 
+    def take(self, desk: Desk, facts: Facts) -> tuple[str, ...]:
+        """What was just gathered, for the desk and its accounts: rules, prices and the exchanges' clock offsets.
+
+        Returns:
+            The venues whose account can be used, as `open`.
+        """
+        desk.facts = self.facts = facts
+        usable = self.open()
+        for venue in usable:
+            seen = facts.venue(venue)
+            if seen is not None and seen.clock is not None:
+                desk.offset_ms[venue] = seen.clock.offset_ms
+        return usable
+
     def feed(self, desk: Desk, venues: tuple[str, ...]) -> None:
         """Paper orders that rest meet this tick's books."""
         if self.run.settings.mode is Mode.LIVE or desk.facts is None:

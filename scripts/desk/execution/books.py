@@ -11,7 +11,7 @@ from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold
 from desk.venues.outcome import VenueError
-from desk.venues.protocol import OrderReport
+from desk.venues.protocol import OrderReport, SymbolRules
 
 OPENING_PASSES_MAX: Final = 3
 
@@ -32,7 +32,7 @@ def open_books(desk: Desk, venue: str) -> bool:
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
         return False
-    return _open(desk, venue, totals, [])
+    return _open(desk, venue, totals, [], {})
 
 
 def reopen_books(desk: Desk, venue: str) -> bool:
@@ -43,10 +43,11 @@ def reopen_books(desk: Desk, venue: str) -> bool:
     try:
         for _ in range(OPENING_PASSES_MAX):
             reports = rebook.lost(desk, venue)[: rebook.ORDERS_MAX]
-            changed, totals = rebook.changes(desk, venue, reports), _totals(desk, venue)
+            rules = rebook.rules_of(desk, venue, reports)
+            changed, totals = rebook.changes(desk, venue, reports, rules), _totals(desk, venue)
             if rebook.lost(desk, venue)[: rebook.ORDERS_MAX] == reports:
                 before = {asset: totals.get(asset, ZERO) - changed.get(asset, ZERO) for asset in changed | totals}
-                return _open(desk, venue, before, reports)
+                return _open(desk, venue, before, reports, rules)
     except VenueError as error:
         desk.run.log.error(error.line(), venue, "balances", str(error.code or error.class_))
         return False
@@ -54,7 +55,10 @@ def reopen_books(desk: Desk, venue: str) -> bool:
     return False
 
 
-def _open(desk: Desk, venue: str, totals: dict[str, Decimal], reports: list[OrderReport]) -> bool:
+def _open(
+    desk: Desk, venue: str, totals: dict[str, Decimal], reports: list[OrderReport], rules: dict[str, SymbolRules]
+) -> bool:  # fmt: skip
+    """One group: the opening balances, and the orders whose doing is not in them."""
     amounts = {asset: text(amount) for asset, amount in totals.items() if amount > ZERO}
     if not amounts:
         desk.run.warn("WARN", f"{venue}: no balance at all; entries stay shut")
@@ -65,7 +69,7 @@ def _open(desk: Desk, venue: str, totals: dict[str, Decimal], reports: list[Orde
             return []
         data = {"balances": dict(sorted(amounts.items()))}
         opened = NewEvent(event=Event.INITIAL_CAPITAL, venue=venue, data=data)
-        return [opened, *rebook.intents_of(desk, fold, venue, reports)]
+        return [opened, *rebook.intents_of(fold, desk.run.settings.instance, reports, rules)]
 
     desk.commit(decide)
     for report in reports:

@@ -132,12 +132,8 @@ def snapshot(state: Cycle) -> None:
     found = facts_gather.gather(
         state.run, state.venues.market_of, state.desk.fold(), live=state.live, dry_run=state.dry_run
     )
-    state.desk.facts = state.venues.facts = found
-    usable = state.venues.open()
+    usable = state.venues.take(state.desk, found)
     for venue in usable:
-        seen = found.venue(venue)
-        if seen is not None and seen.clock is not None:
-            state.desk.offset_ms[venue] = seen.clock.offset_ms
         books.open_books(state.desk, venue)
     _say_blind(state, found)
     probe.probe_half_open(state.desk, found, state.venues)

@@ -63,13 +63,7 @@ class Hands:
     def snapshot(self) -> Facts:
         """One look at every symbol concerned, as the router's SNAPSHOT; paper orders that rest meet the fresh books."""
         found = facts_gather.gather(self.run, self.accounts.market_of, self.desk.fold(), live=True)
-        self.desk.facts = self.accounts.facts = found
-        usable = self.accounts.open()
-        for venue in usable:
-            seen = found.venue(venue)
-            if seen is not None and seen.clock is not None:
-                self.desk.offset_ms[venue] = seen.clock.offset_ms
-        self.accounts.feed(self.desk, usable)
+        self.accounts.feed(self.desk, self.accounts.take(self.desk, found))
         return found
 
     def may_exit(self) -> str:

@@ -46,9 +46,10 @@ def rebook(desk: Desk, venue: str) -> int:
     Raises:
         VenueError: the exchange cannot be read; what was written stays, the rest follows with the next reconcile.
     """
-    reports = lost(desk, venue)
-    desk.commit(lambda fold: intents_of(desk, fold, venue, reports[:ORDERS_MAX]))
-    for report in reports[:ORDERS_MAX]:
+    reports = lost(desk, venue)[:ORDERS_MAX]
+    rules, instance = rules_of(desk, venue, reports), desk.run.settings.instance
+    desk.commit(lambda fold: intents_of(fold, instance, reports, rules))
+    for report in reports:
         if report.client_order_id not in desk.fold().intents.intents:  # no rules: it stays named as a difference
             continue
         settle(desk, venue, report)
@@ -94,16 +95,29 @@ def still_held(orders: list[OrderReport]) -> list[OrderReport]:
     return [order for order in history if order.status in OPEN_STATUSES and not order.executed] + held
 
 
-def intents_of(desk: Desk, fold: Fold, venue: str, reports: list[OrderReport]) -> list[NewEvent]:
-    """INTENT_CREATED and INTENT_SENT_UNKNOWN of each report the fold does not know; what became of it is looked up."""
+def rules_of(desk: Desk, venue: str, reports: list[OrderReport]) -> dict[str, SymbolRules]:
+    """Trading rules of the symbols concerned, asked for before any lock is held; one that has none is absent.
+
+    Raises:
+        VenueError: the exchange does not answer.
+    """
+    found = {symbol: desk.rules(venue, symbol) for symbol in {report.symbol for report in reports}}
+    return {symbol: rules for symbol, rules in found.items() if rules is not None}
+
+
+def intents_of(
+    fold: Fold, instance: str, reports: list[OrderReport], rules_by: dict[str, SymbolRules]
+) -> list[NewEvent]:  # fmt: skip
+    """INTENT_CREATED and INTENT_SENT_UNKNOWN of each report the fold does not know; what became of it is looked up.
+    Pure: it runs under the journal lock."""
     events: list[NewEvent] = []
     planned: dict[str, str] = {}  # symbol -> the position that the buys of this group open
     counts: dict[tuple[str, str], int] = {}
     for report in reports:
-        rules = desk.rules(venue, report.symbol)
+        rules = rules_by.get(report.symbol)
         if rules is None or report.client_order_id in fold.intents.intents:
             continue
-        plan, attempt = _plan(desk, fold, report, rules, planned)
+        plan, attempt = _plan(fold, instance, report, rules, planned)
         if _is_protection_of_nothing_known(fold, plan, report, planned):
             continue
         if attempt is None:
@@ -116,7 +130,9 @@ def intents_of(desk: Desk, fold: Fold, venue: str, reports: list[OrderReport]) -
     return events
 
 
-def changes(desk: Desk, venue: str, reports: list[OrderReport]) -> dict[str, Decimal]:
+def changes(
+    desk: Desk, venue: str, reports: list[OrderReport], rules_by: dict[str, SymbolRules]
+) -> dict[str, Decimal]:  # fmt: skip
     """What the trades of these orders did to each asset.
 
     Raises:
@@ -124,7 +140,7 @@ def changes(desk: Desk, venue: str, reports: list[OrderReport]) -> dict[str, Dec
     """
     moved: dict[str, Decimal] = {}
     for report in reports:
-        rules = desk.rules(venue, report.symbol)
+        rules = rules_by.get(report.symbol)
         if rules is None or not report.executed:
             continue
         sign = 1 if report.side is Side.BUY else -1
@@ -148,13 +164,13 @@ def symbols(desk: Desk, venue: str) -> list[str]:
 
 
 def _plan(
-    desk: Desk, fold: Fold, report: OrderReport, rules: SymbolRules, planned: dict[str, str]
+    fold: Fold, instance: str, report: OrderReport, rules: SymbolRules, planned: dict[str, str]
 ) -> tuple[OrderPlan, int | None]:
     """What the order was for. Of a position that is known its id tells leg and attempt, so that neither is ever used
     again; else side and type tell the leg (attempt None), and the position gets a name of its own."""
     is_entry = report.side is Side.BUY
     position = fold.positions.positions.get(key(rules.venue, report.symbol))
-    origin = next(_origins(desk, fold, rules.venue, report), None)
+    origin = next(_origins(fold, instance, rules.venue, report), None)
     if origin is None:
         fresh = ids.position_id(rules.venue, report.symbol, f"rebooked {report.client_order_id}")
         if is_entry:
@@ -182,10 +198,10 @@ def _is_protection_of_nothing_known(
 
 
 def _origins(
-    desk: Desk, fold: Fold, venue: str, report: OrderReport
+    fold: Fold, instance: str, venue: str, report: OrderReport
 ) -> Iterator[tuple[str, str, int | None]]:  # fmt: skip
     """(position, leg, attempt) whose client order id this is, among all positions of the symbol that are known."""
-    instance, symbol = desk.run.settings.instance, report.symbol
+    symbol = report.symbol
     held = [p.position_id for p in fold.positions.positions.values() if (p.venue, p.symbol) == (venue, symbol)]
     seen = [i.position_id for i in fold.intents.intents.values() if (i.venue, i.symbol) == (venue, symbol)]
     for position_id in dict.fromkeys([*held, *seen]):

@@ -46,6 +46,17 @@ def held(rank: Rank) -> bool:
     return rank in _held.ranks
 
 
+def assert_none_of_state() -> None:
+    """State locks never cross the network (design 3); the order lease alone may.
+
+    Raises:
+        InvariantError: this thread holds one.
+    """
+    ranks = [rank.name for rank in _held.ranks if rank is not Rank.ORDER_LEASE]
+    if ranks:
+        raise InvariantError(f"a network call under a state lock: {', '.join(ranks)}")
+
+
 @contextmanager
 def hold(home: Home, name: str, rank: Rank, wait_s: float = WAIT_S_MAX) -> Iterator[None]:
     """Hold the sidecar lock `state/.locks/<name>.lock`.

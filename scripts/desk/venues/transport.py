@@ -28,6 +28,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from desk.base import clock
 from desk.config.schema import Transport as Limits
+from desk.state import lock
 
 CHUNK_BYTES: Final = 65_536
 USER_AGENT: Final = "sanad-trader"
@@ -180,6 +181,7 @@ class Transport:
 
     def connect(self) -> Broken | None:
         """Establish the connection the next request will use, so that an order's timestamp is fixed after it."""
+        lock.assert_none_of_state()
         pool = self._pool()
         try:
             connection = pool._get_conn(timeout=self.limits.connect_timeout_s)  # noqa: SLF001 - urllib3 has no other way in
@@ -204,7 +206,11 @@ class Transport:
         Args:
             deadline_s: monotonic end of everything.
             before_first_byte: called with the connection up and nothing written; raising `Aborted` proves not sent.
+
+        Raises:
+            InvariantError: a state lock is held.
         """
+        lock.assert_none_of_state()
         left_s = deadline_s - clock.monotonic_s()
         if left_s <= 0:
             return Broken(kind=DEADLINE, started=False, ours=True)

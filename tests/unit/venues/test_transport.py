@@ -3,12 +3,16 @@
 import gzip
 import socket
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from desk.base import clock
+from desk.base.errors import InvariantError
+from desk.base.paths import Home
 from desk.config.schema import Transport as Limits
+from desk.state import lock
 from desk.venues.transport import Aborted, Broken, Outgoing, Reply, Transport, redact
 from venue.kit import Serve, answer, raw_server
 
@@ -246,3 +250,14 @@ def test_redaction_leaves_the_rest_readable() -> None:
         "GET /api/v3/order?symbol=BTCUSDT&signature=<hidden>&side=BUY"
     )
     assert msgspec.structs.replace(GET, path="/y").path == "/y"
+
+
+@pytest.mark.parametrize("rank", [lock.Rank.CONTROL, lock.Rank.JOURNAL, lock.Rank.DATA])
+def test_nothing_is_sent_under_a_state_lock(rank: lock.Rank, tmp_path: Path) -> None:
+    """Design 3: another process would wait for an exchange. The order lease alone may be held."""
+    home = Home(tmp_path).ensure()
+    with raw_server(say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as (url, _):
+        with lock.hold(home, "one", rank), pytest.raises(InvariantError, match=f"state lock: {rank.name}"):
+            once(url)
+        with lock.hold(home, "account", lock.Rank.ORDER_LEASE):
+            assert isinstance(once(url), Reply)
