@@ -510,18 +510,22 @@ def test_a_switch_that_is_not_set_to_send_sends_nothing(
         assert rig.posts() == []
 
 
-def test_without_live_ok_nothing_leaves_and_a_file_made_by_hand_arms_nothing(tmp_path: Path) -> None:
+def test_without_live_ok_nothing_leaves_and_on_the_simulator_one_made_by_hand_suffices(tmp_path: Path) -> None:
     with livekit.market(tmp_path) as rig:
         rig.tick()
         assert rig.door("kill_switch", "release", "--reason", "a test", *ACK).code == 0
         rig.tick()
         rig.signal("in")
-        for made in ("", "{}", json.dumps({"reason": "mine", "by": "me", "since": "2026-01-01T00:00:00+00:00"})):
-            (rig.home / "state" / "LIVE.ok").write_text(made)
+        for made in (None, "{", "[]"):
+            if made is not None:
+                (rig.home / "state" / "LIVE.ok").write_text(made)
             told = rig.tick()
             assert told["router"].code == 1 and "arming:live_ok_missing" in told["router"].text
             assert "arming:live_ok_missing" in told["heartbeat"].text
         assert rig.posts() == []
+        (rig.home / "state" / "LIVE.ok").write_text("")
+        told = rig.tick()
+        assert len(_sent_entries(rig)) == 1 and rig.quantity > 0, told
 
 
 def test_nothing_may_be_sent_names_the_positions_left_unmanaged(tmp_path: Path) -> None:

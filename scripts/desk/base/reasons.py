@@ -60,7 +60,7 @@ class Reason(StrEnum):  # fmt: skip
     ARM_LIVE_OK = (
         "arming:live_ok_missing",
         WARN,
-        "no state/LIVE.ok that arming.py wrote in this folder",
+        "no state/LIVE.ok in this folder, or on mainnet none that arming.py wrote",
         "arming.py arm --reason TEXT --ack I_UNDERSTAND",
     )
     ARM_BASELINE = (

@@ -1,7 +1,7 @@
 """The two marks of arming on the disk: `state/LIVE.ok` and the baseline's `state/safe_mode.json`. Writes both.
 
-LIVE.ok arms only together with the journal's LIVE_ARMED: a file made by hand, restored or left over arms nothing. The
-baseline's safe mode is the strictest of file and journal, as every latch: a lost, corrupt or edited file lifts nothing,
+On mainnet LIVE.ok arms only together with the journal's LIVE_ARMED: a file made by hand, restored or left over arms
+nothing. On testnet and simulator the file suffices, until a baseline is held (ADR 016). The baseline's safe mode is the strictest of file and journal, as every latch: a lost, corrupt or edited file lifts nothing,
 and only `arming.py baseline --clear` does. Who may arm, and when, is the door's question.
 """
 
@@ -37,12 +37,23 @@ class Cleared(msgspec.Struct, frozen=True):
     was_on: bool
 
 
-def is_armed(home: Home, fold: Fold | None) -> bool:
-    """LIVE.ok is whole and ours, and the journal's last word is LIVE_ARMED."""
-    if fold is None or fold.portfolio.armed.state != ACTIVE:
+def is_armed(home: Home, fold: Fold | None, *, by_hand: bool = False) -> bool:
+    """LIVE.ok is whole and ours, and the journal's last word is LIVE_ARMED.
+
+    Args:
+        by_hand: no real money is at stake (testnet, simulator): a file made by hand suffices, an empty one too, while
+            the journal has never said otherwise. After a baseline only `arming.py arm` arms again.
+    """
+    if fold is None:
+        return False
+    armed = fold.portfolio.armed
+    hand_counts = by_hand and (armed.state == ACTIVE or not armed.since_ms)
+    if hand_counts and store.is_empty(home, OK_KEY):
+        return True
+    if armed.state != ACTIVE and not hand_counts:
         return False
     doc = latch_file.read_control(home, OK_KEY).doc
-    return doc is not None and not store.was_edited(doc)
+    return doc is not None and (hand_counts or not store.was_edited(doc))
 
 
 def holds_baseline(home: Home, fold: Fold | None) -> bool:

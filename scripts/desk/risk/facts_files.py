@@ -11,6 +11,7 @@ from desk.base import clock
 from desk.base.errors import StateError
 from desk.base.paths import Home
 from desk.config.load import Settings
+from desk.config.mode import VenueEnv
 from desk.journal import files
 from desk.journal.state import Fold
 from desk.risk import arming_latch
@@ -74,7 +75,7 @@ def arming(settings: Settings, fold: Fold | None, *, live: bool, dry_run: bool) 
         live_flag=live, dry_run=dry_run or switches.dry_run, safe_mode=switches.safe_mode,
         live_trading=switches.live_trading, ack=switches.live_trading_ack,
         baseline=arming_latch.holds_baseline(settings.home, fold),
-        live_ok=arming_latch.is_armed(settings.home, fold),
+        live_ok=arming_latch.is_armed(settings.home, fold, by_hand=settings.venue_env is not VenueEnv.MAINNET),
         certificate_required=found.required, certificate_valid=found.valid,
         ai_gate_missing=settings.config.system.ai_dec == AI_REQUIRED,
     )  # fmt: skip

@@ -72,7 +72,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         key="live_ok", file="LIVE.ok", kind=Kind.CONTROL, writers=("risk.arming",),
         if_missing="not armed", if_corrupt="not armed; remove it, or arm anew",
-        what="LIVE entries were armed here by arming.py; a file the journal does not know of arms nothing",
+        what="LIVE entries are armed here, by arming.py; on mainnet a file the journal does not know of arms nothing",
     ),
     Row(
         key="safe_mode", file="safe_mode.json", kind=Kind.CONTROL, writers=("risk.arming",),

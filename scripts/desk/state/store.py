@@ -68,6 +68,14 @@ def read(home: Home, key: str, **names: str) -> Doc | None:
     raise StateCorrupt(f"is corrupt ({problem})", str(path), f"read as: {hint}; a copy is in state/quarantine")
 
 
+def is_empty(home: Home, key: str, **names: str) -> bool:
+    """True for a file without a byte, as `touch` makes it; what cannot be looked at is not that."""
+    try:
+        return path_of(home, key, **names).stat().st_size == 0
+    except OSError:
+        return False
+
+
 def write(home: Home, key: str, value: Doc, writer: str, **names: str) -> None:
     """Replace the whole file.
 

@@ -135,6 +135,32 @@ def test_live_ok_counts_only_with_the_journals_word(live: Room) -> None:
     assert not arming_latch.is_armed(live.home, None), "a journal that cannot be read arms nothing"
 
 
+@pytest.mark.parametrize(
+    ("text", "arms"), [("", True), ("{}", True), ('{"reason": "mine"}', True), ("{", False), ("[]", False)]
+)
+def test_away_from_mainnet_a_file_made_by_hand_arms_until_a_baseline_is_held(live: Room, text: str, arms: bool) -> None:
+    def counts() -> bool:
+        return arming_latch.is_armed(live.home, live.fold(), by_hand=True)
+
+    assert not counts(), "no file"
+    ok_file(live).write_text(text)
+    assert counts() is arms and not is_armed(live)
+    assert not arming_latch.is_armed(live.home, None, by_hand=True), "a journal that cannot be read arms nothing"
+    arming_latch.hold_baseline(live.home, live.journal(), "unsure", "tester")
+    arming_latch.clear_baseline(live.home, live.journal(), "sure", "tester")
+    assert not counts(), "after a baseline a hand does not suffice"
+    assert arming_latch.arm(live.home, live.journal(), "go", "tester") and counts()
+
+
+@pytest.mark.parametrize(("venue_env", "arms"), [("mainnet", False), ("testnet", True), ("sim", True)])
+def test_where_a_file_made_by_hand_suffices(
+    live: Room, monkeypatch: pytest.MonkeyPatch, venue_env: str, arms: bool
+) -> None:
+    monkeypatch.setenv("VENUE_ENV", venue_env)
+    ok_file(live).touch()
+    assert facts_files.arming(live.settings(), live.fold(), live=True, dry_run=False).live_ok is arms
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"reason": "edited"}', "\x00"])
 def test_a_live_ok_that_is_not_ours_arms_nothing(live: Room, text: str) -> None:
     arming_latch.arm(live.home, live.journal(), "go", "tester")

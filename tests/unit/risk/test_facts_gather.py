@@ -373,7 +373,7 @@ def test_arming_follows_the_switches_and_the_doors_flags(place: Place, monkeypat
     assert place.gather(live=True).arming.live_flag is True
     monkeypatch.setenv("SAFE_MODE", "true")
     monkeypatch.setenv("LIVE_TRADING", "true")
-    (place.home.state / "LIVE.ok").touch()  # made by hand: it arms nothing
+    (place.home.state / "LIVE.ok").write_text("{")  # no whole file: it arms nothing
     found = place.gather().arming
     assert (found.safe_mode, found.live_trading, found.live_ok, found.certificate_valid) == (True, True, False, False)
 
