@@ -1,10 +1,11 @@
 """The two marks of arming on the disk: `state/LIVE.ok` and the baseline's `state/safe_mode.json`. Writes both.
 
 On mainnet LIVE.ok arms only together with the journal's LIVE_ARMED: a file made by hand, restored or left over arms
-nothing. On testnet and simulator the file suffices, until a baseline is held (ADR 016). The baseline's safe mode is the
-strictest of file and journal, as every latch: a lost, corrupt or edited file lifts nothing, and only `arming.py baseline
---clear` does. Who may arm, and when, is the door's question.
+nothing. On testnet and simulator the file suffices, until a baseline is held (ADR 016). The baseline's safe mode is
+the strictest of file and journal, as every latch: a lost, corrupt or edited file lifts nothing, and only
+`arming.py baseline --clear` does. Who may arm, and when, is the door's question.
 """
+
 from collections.abc import Sequence
 from typing import Final
 
