@@ -59,7 +59,7 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     speed.add_argument("--step", action="store_true", help="time stands still until POST /sim/advance")
     add("--api-key", default="simkey")
     add("--api-secret", default="simsecret",
-        help="default simsecret; BTCTurk clients decode their secret: give them c2ltc2VjcmV0, its base64")  # fmt: skip
+        help="default simsecret; BTCTurk clients other than ours decode their secret: c2ltc2VjcmV0")  # fmt: skip
     add("--ed25519-public", type=Path, metavar="PEM", help="public key that signs instead of the secret")
     add("--scenario", type=Path, metavar="FILE", help="JSON: timed faults and price moves")
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")

@@ -11,7 +11,6 @@ import badkit
 import daykit
 from desk.journal.state import Fold
 from desk.venues.table import VENUES
-from lab.day import SECRETS
 from lab.sim.server import running_sim
 
 SYMBOL, BASE = "BTCUSDT", "BTC"
@@ -111,7 +110,7 @@ def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None 
         wanted = {
             "SANAD_HOME": str(home), "SYSTEM_MODE": "LIVE", "VENUES": venue, "VENUE_ENV": "sim",
             f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey",
-            f"{upper}_API_SECRET": SECRETS.get(venue, "simsecret"), "SANAD_CLOCK": sim.admin_url + "/sim/clock",
+            f"{upper}_API_SECRET": "simsecret", "SANAD_CLOCK": sim.admin_url + "/sim/clock",
             "UNIVERSE_SYMBOLS": SYMBOL, "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         yield Live(home, sim, wanted | SENDS | env, venue=venue)

@@ -17,7 +17,6 @@ from importlib import import_module
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-SECRETS = {"btcturk": "c2ltc2VjcmV0"}  # its clients decode their secret: the base64 of the simulator's own
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever the host's proxy
 ORDER = ("reconcile", "router", "heartbeat")  # design 5, Time
 START_TIMEOUT_S = 60
@@ -90,8 +89,7 @@ def environment(home: Path, sim: Sim, symbols: tuple[str, ...], venue: str = "bi
     upper = venue.upper()
     return {
         "SANAD_HOME": str(home), "SYSTEM_MODE": "PAPER", "VENUES": venue, "VENUE_ENV": "sim",
-        f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey",
-        f"{upper}_API_SECRET": SECRETS.get(venue, "simsecret"),
+        f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": "simsecret",
         "SANAD_CLOCK": sim.admin_url + "/sim/clock", "UNIVERSE_SYMBOLS": ",".join(symbols),
         "PYTHONDONTWRITEBYTECODE": "",
     }  # fmt: skip

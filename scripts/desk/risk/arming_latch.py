@@ -49,8 +49,6 @@ def is_armed(home: Home, fold: Fold | None, *, by_hand: bool = False) -> bool:
         return False
     armed = fold.portfolio.armed
     hand_counts = by_hand and (armed.state == ACTIVE or not armed.since_ms)
-    if hand_counts and store.is_empty(home, OK_KEY):
-        return True
     if armed.state != ACTIVE and not hand_counts:
         return False
     doc = latch_file.read_control(home, OK_KEY).doc

@@ -31,6 +31,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     if_missing: str
     if_corrupt: str
     stale_after_s: int = 0  # 0: age does not matter
+    may_be_empty: bool = False  # a mark: a file without a byte, as `touch` makes it, reads as an empty object
     what: str
 
 
@@ -71,7 +72,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="live_ok", file="LIVE.ok", kind=Kind.CONTROL, writers=("risk.arming",),
-        if_missing="not armed", if_corrupt="not armed; remove it, or arm anew",
+        if_missing="not armed", if_corrupt="not armed; remove it, or arm anew", may_be_empty=True,
         what="LIVE entries are armed here, by arming.py; on mainnet a file the journal does not know of arms nothing",
     ),
     Row(

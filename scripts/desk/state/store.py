@@ -50,13 +50,15 @@ def read(home: Home, key: str, **names: str) -> Doc | None:
         StateCorrupt: exists, but is no JSON object after three reads.
         StateError: cannot be read at all.
     """
-    path = path_of(home, key, **names)
+    found = row(key)
+    path = home.state / found.file.format(**names)
     problem = ""
     for attempt in range(READ_TRIES):
         if attempt:
             clock.pause_s(READ_TRY_GAP_S)
         try:
-            return _parse(path.read_bytes())
+            raw = path.read_bytes()
+            return {} if found.may_be_empty and not raw else _parse(raw)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -64,16 +66,8 @@ def read(home: Home, key: str, **names: str) -> Doc | None:
         except ValueError as error:
             problem = str(error)
     _quarantine(home, path)
-    hint = row(key).if_corrupt
-    raise StateCorrupt(f"is corrupt ({problem})", str(path), f"read as: {hint}; a copy is in state/quarantine")
-
-
-def is_empty(home: Home, key: str, **names: str) -> bool:
-    """True for a file without a byte, as `touch` makes it; what cannot be looked at is not that."""
-    try:
-        return path_of(home, key, **names).stat().st_size == 0
-    except OSError:
-        return False
+    hint = f"read as: {found.if_corrupt}; a copy is in state/quarantine"
+    raise StateCorrupt(f"is corrupt ({problem})", str(path), hint)
 
 
 def write(home: Home, key: str, value: Doc, writer: str, **names: str) -> None:

@@ -14,6 +14,8 @@ import binance_client
 import btcturk_client
 import mexc_client
 from desk.base.errors import BadInput, ConfigError
+from desk.base.paths import find_home
+from desk.config.load import load
 from desk.config.secrets import Keys
 from desk.venues.caller import encode, json_body
 from venue.kit import CONTRACTS, needs_contracts
@@ -84,6 +86,24 @@ def test_a_secret_that_is_no_base64_is_one_line_without_it(secret: str) -> None:
     with pytest.raises(ConfigError, match="BTCTURK_API_SECRET: is no base64 text") as caught:
         btcturk_client.sign("a", secret)
     assert secret not in caught.value.line()
+
+
+@pytest.mark.parametrize(("given", "read"), [("simsecret", "c2ltc2VjcmV0"), ("c2ltc2VjcmV0", "c2ltc2VjcmV0")])
+def test_the_simulators_own_secret_counts_there_and_only_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, read: str
+) -> None:
+    for name, value in {
+        "SANAD_HOME": str(tmp_path), "SYSTEM_MODE": "PAPER", "VENUES": "btcturk", "UNIVERSE_SYMBOLS": "BTCTRY",
+        "BTCTURK_REST_URL": "http://127.0.0.1:1", "BTCTURK_API_KEY": "simkey", "BTCTURK_API_SECRET": given,
+        "VENUE_ENV": "sim",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    headers = btcturk_client.make_client(load(find_home().ensure())).caller.signed_headers(1)
+    assert headers == btcturk_client.signed_headers(Keys("btcturk", "simkey", read), 1)
+    monkeypatch.setenv("VENUE_ENV", "mainnet")
+    if given != read:
+        with pytest.raises(ConfigError, match="is no base64 text"):
+            btcturk_client.make_client(load(find_home().ensure())).caller.signed_headers(1)
 
 
 def test_a_body_holds_exact_numbers() -> None:
