@@ -15,6 +15,7 @@ from lab.sim.server import running_sim
 
 SYMBOL, BASE = "BTCUSDT", "BTC"
 SEED = 5
+STOPS = {"btcturk": "stoplimit"}  # the venue's own word
 BARS_BEFORE = 130  # minutes of market before the folder begins, so that candles are there
 ACK = ("--ack", "I_UNDERSTAND")
 SENDS = {"LIVE_TRADING": "true", "LIVE_TRADING_ACK": "I_UNDERSTAND", "DRY_RUN": "false", "SAFE_MODE": "false"}
@@ -136,3 +137,27 @@ def assert_books_close(rig: Live) -> None:
     assert booked == sorted((str(t["id"]), Decimal(t["qty"])) for t in books["trades"])
     journal = {asset: amount for asset, amount in rig.fold().portfolio.balances[rig.venue].items() if amount}
     assert journal == {asset: rig.owned(asset) for asset in books["balances"] if rig.owned(asset)}
+
+
+def moving(factor: str, after_min: int = 4) -> dict[str, Any]:
+    """The price moves by a factor within five minutes, some minutes after the folder began."""
+    at_ms = (BARS_BEFORE + after_min) * 60_000
+    return {"events": [{"after_ms": at_ms, "price": {"symbol": SYMBOL, "factor": factor, "over_ms": 300_000}}]}
+
+
+def sent_entries(rig: Live) -> list[str]:
+    """Client ids of the entries the exchange heard of, one for each time it heard."""
+    entries = {e["data"]["client_order_id"] for e in rig.events("INTENT_CREATED") if e["data"]["kind"] == "ENTRY"}
+    return [post["clientOrderId"] for post in rig.posts() if post["clientOrderId"] in entries]
+
+
+def assert_protected(rig: Live) -> None:
+    """A stop rests for all that is held; MEXC has no stop orders, so the level is watched."""
+    held = rig.fold().positions.positions[f"{rig.venue}:{SYMBOL}"]
+    assert held.stop_price > 0 and not held.unprotected_ms
+    resting = [order for order in rig.orders("SELL") if order["status"] == "NEW"]
+    if rig.venue == "mexc":
+        assert resting == []
+        return
+    assert [order["type"] for order in resting] == [STOPS.get(rig.venue, "STOP_LOSS_LIMIT")]
+    assert Decimal(0) <= rig.owned() - Decimal(resting[0]["origQty"]) < Decimal("0.00001")  # but for what no lot holds

@@ -4,12 +4,9 @@ Whatever the exchange or the line does to an order, it is sent once, found by it
 without every arming factor nothing leaves at all, and the code is named (P10).
 """
 
-import functools
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,10 @@ import pytest
 
 import daykit
 import livekit
-import router
-from desk.base.errors import ConfigError, InvariantError
-from desk.execution import submit
-from desk.execution.cycle import Cycle
 from desk.venues import dialect_binance
 from lab.day import SCRIPTS
 from lab.sim.server import running_sim
-from livekit import ACK, SYMBOL, Live
+from livekit import SYMBOL
 
 VENUES = ("binance", "mexc", "btcturk")
 ACCOUNTS = {"btcturk": "/api/v1/users/balances"}
@@ -36,7 +29,6 @@ ACCEPTED = (  # the order stands, its answer is lost or worthless: (fault, its a
 LOST = (("redirect_307", None), ("drop_before", None), ("html_502", None), ("http_status", 503))
 TICKS_UNTIL_NOT_FOUND = 6  # quiet time and looks of Binance and MEXC, at a look a minute
 TICKS_OF = {"btcturk": 9}  # 300 s and three looks
-STOPS = {"btcturk": "stoplimit"}  # the venue's own word
 FEE_ON_TOP = {"btcturk": Decimal("1.00118")}  # elsewhere it comes out of what is bought
 DIES = """
 import os, sys
@@ -53,33 +45,9 @@ router.main(["--live"])
 """
 
 
-def _moving(factor: str, after_min: int = 4) -> dict[str, Any]:
-    """The price moves by a factor within five minutes, some minutes after the folder began."""
-    at_ms = (livekit.BARS_BEFORE + after_min) * 60_000
-    return {"events": [{"after_ms": at_ms, "price": {"symbol": SYMBOL, "factor": factor, "over_ms": 300_000}}]}
-
-
-def _sent_entries(rig: Live) -> list[str]:
-    """Client ids of the entries the exchange heard of, one for each time it heard."""
-    entries = {e["data"]["client_order_id"] for e in rig.events("INTENT_CREATED") if e["data"]["kind"] == "ENTRY"}
-    return [post["clientOrderId"] for post in rig.posts() if post["clientOrderId"] in entries]
-
-
-def _assert_protected(rig: Live) -> None:
-    """A stop rests for all that is held; MEXC has no stop orders, so the level is watched."""
-    held = rig.fold().positions.positions[f"{rig.venue}:{SYMBOL}"]
-    assert held.stop_price > 0 and not held.unprotected_ms
-    resting = [order for order in rig.orders("SELL") if order["status"] == "NEW"]
-    if rig.venue == "mexc":
-        assert resting == []
-        return
-    assert [order["type"] for order in resting] == [STOPS.get(rig.venue, "STOP_LOSS_LIMIT")]
-    assert Decimal(0) <= rig.owned() - Decimal(resting[0]["origQty"]) < Decimal("0.00001")  # but for what no lot holds
-
-
 @pytest.mark.parametrize("venue", VENUES)
 def test_an_entry_is_sent_once_filled_protected_and_leaves_at_its_stop(tmp_path: Path, venue: str) -> None:
-    with livekit.armed(tmp_path, venue, scenario=_moving("0.95")) as rig:
+    with livekit.armed(tmp_path, venue, scenario=livekit.moving("0.95")) as rig:
         opening = rig.events("INITIAL_CAPITAL")
         assert [event["data"]["balances"] for event in opening] == [{"USDT": "10000"}]
         rig.signal("in")
@@ -88,11 +56,11 @@ def test_an_entry_is_sent_once_filled_protected_and_leaves_at_its_stop(tmp_path:
         assert told["heartbeat"].code == 0, told["heartbeat"]
         assert [order["status"] for order in rig.orders("BUY")] == ["FILLED"]
         assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
+        livekit.assert_protected(rig)
         stop = rig.fold().positions.positions[f"{venue}:{SYMBOL}"].stop_price
         for _ in range(7):
             assert rig.tick()["reconcile"].code == 0
-        assert len(_sent_entries(rig)) == 1
+        assert len(livekit.sent_entries(rig)) == 1
         assert rig.quantity == 0 and rig.owned() < Decimal("0.00001")
         sale = [trade for trade in rig.sim.books()["trades"] if trade["side"] == "SELL"]  # type: ignore[union-attr]
         assert sale and all(Decimal(trade["price"]) <= stop for trade in sale)
@@ -112,9 +80,9 @@ def test_an_accepted_order_whose_answer_is_lost_is_found_and_never_sent_again(
         assert states[:2] == ["INTENT_SENT_UNKNOWN", "INTENT_CONFIRMED"]
         for _ in range(2):
             rig.tick()
-        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        assert len(livekit.sent_entries(rig)) == len(rig.orders("BUY")) == 1
         assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
         assert rig.door("heartbeat").code == 0
 
@@ -136,7 +104,7 @@ def test_an_order_the_exchange_never_took_is_unknown_until_evidence_and_never_se
         for _ in range(TICKS_OF.get(venue, TICKS_UNTIL_NOT_FOUND)):
             rig.tick()
         assert [intent.state for intent in rig.fold().intents.intents.values()] == ["NOT_FOUND"]
-        assert len(_sent_entries(rig)) == 1 and rig.orders("BUY") == [] and rig.quantity == 0
+        assert len(livekit.sent_entries(rig)) == 1 and rig.orders("BUY") == [] and rig.quantity == 0
         livekit.assert_books_close(rig)
 
 
@@ -151,9 +119,9 @@ def test_an_order_that_is_listed_late_is_waited_for(tmp_path: Path, venue: str, 
         rig.tick()
         for _ in range(2):
             rig.tick()
-        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        assert len(livekit.sent_entries(rig)) == len(rig.orders("BUY")) == 1
         assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
@@ -169,9 +137,9 @@ def test_an_order_the_exchange_takes_after_we_gave_up_waiting_is_found(tmp_path:
                 break
             time.sleep(0.05)
         rig.tick()
-        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        assert len(livekit.sent_entries(rig)) == len(rig.orders("BUY")) == 1
         assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
@@ -190,108 +158,8 @@ def test_an_accepted_order_whose_trades_cannot_be_read_is_booked_later(
         rig.sim.clear_faults()
         for _ in range(6):  # the failed reads opened the breaker
             rig.tick()
-        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
-        _assert_protected(rig)
-        livekit.assert_books_close(rig)
-
-
-@pytest.mark.parametrize(("delay_s", "ticks_max"), [(0, 2), (150, 4)])
-def test_an_exit_gets_through_where_a_cancel_is_only_received(tmp_path: Path, delay_s: int, ticks_max: int) -> None:
-    """The stop's cancel takes effect between two ticks: the sale comes before a new stop could be in its way."""
-    with livekit.armed(tmp_path, "btcturk") as rig:
-        rig.signal("in")
-        rig.tick()
-        _assert_protected(rig)
-        if delay_s:
-            rig.fault("listing_lag", delay_s, count=None, method="DELETE")
-        rig.signal("out", side="SELL", kind="EXIT", edge_bps=None, notional_quote=None)
-        for _ in range(ticks_max):
-            told = rig.tick()
-            assert {door: said.code for door, said in told.items()} == dict.fromkeys(told, 0), told
-        assert rig.quantity == 0 and rig.owned() == 0
-        assert [order["status"] for order in rig.orders("SELL")] == ["CANCELED", "FILLED"]
-        livekit.assert_books_close(rig)
-
-
-@pytest.mark.parametrize("venue", ["binance", "btcturk"])
-@pytest.mark.parametrize("ends", ["propose_raises", "bug", "deadline"])
-def test_a_position_whose_stop_was_cancelled_has_one_again_whatever_ends_the_tick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venue: str, ends: str
-) -> None:
-    with livekit.armed(tmp_path, venue) as rig:
-        rig.signal("in")
-        rig.tick()
-        cancelled = rig.orders("SELL")[0]["clientOrderId"]
-        assert rig.door("orders", "cancel", cancelled, "--protection", "--yes", "--reason", "a test").code in {0, 1}
-        stages = dict(router.STAGES)
-        stages[ENDS[ends][0]] = functools.partial(ENDS[ends][1], stages[ENDS[ends][0]])
-        with monkeypatch.context() as patch:
-            patch.setattr(router, "STAGES", tuple(stages.items()))
-            rig.minute()
-            said = rig.door("router", "--live")
-        assert said.code == ENDS[ends][2], said
-        assert rig.orders("SELL")[0]["status"] == "CANCELED"
-        _assert_protected(rig)
-        assert rig.tick()["router"].code == 0
-        _assert_protected(rig)
-        livekit.assert_books_close(rig)
-
-
-def test_where_a_cancel_is_answered_when_done_the_stop_is_back_before_anything_is_proposed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with livekit.armed(tmp_path) as rig:
-        rig.signal("in")
-        rig.tick()
-        stop = rig.orders("SELL")[0]["clientOrderId"]
-        assert rig.door("orders", "cancel", stop, "--protection", "--yes", "--reason", "a test").code == 0
-        seen: list[list[str]] = []
-        stages = dict(router.STAGES) | {"PROPOSE": lambda _: seen.append([o["status"] for o in rig.orders("SELL")])}
-        monkeypatch.setattr(router, "STAGES", tuple(stages.items()))
-        rig.minute()
-        rig.door("router", "--live")
-        assert seen == [["CANCELED", "NEW"]]
-
-
-@pytest.mark.parametrize("venue", ["binance", "btcturk"])
-def test_a_late_tick_protects_what_it_bought_and_says_that_it_was_late(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venue: str
-) -> None:
-    with livekit.armed(tmp_path, venue) as rig:
-        stages = dict(router.STAGES)
-        stages["EXECUTE"] = functools.partial(_late, stages["EXECUTE"])
-        monkeypatch.setattr(router, "STAGES", tuple(stages.items()))
-        rig.signal("in")
-        said = rig.tick()["router"]
-        assert said.code == 1 and "the tick deadline passed" in said.last, said
-        _assert_protected(rig)
-
-
-def _late(stage: Callable[[Cycle], None], state: Cycle) -> None:
-    """The exchange was slow: the tick's time is used up when the stage ends."""
-    stage(state)
-    state.run.deadline_s = 0.0
-
-
-def _refuses(stage: Callable[[Cycle], None], state: Cycle) -> None:
-    raise ConfigError("is below what the strategies need", "market_data.bars_wanted", "raise it")
-
-
-def _bug(stage: Callable[[Cycle], None], state: Cycle) -> None:
-    raise InvariantError("a test")
-
-
-ENDS = {"propose_raises": ("PROPOSE", _refuses, 2), "bug": ("PROPOSE", _bug, 2), "deadline": ("MANAGE", _late, 124)}
-
-
-def test_a_stop_whose_answer_is_lost_is_found_and_not_doubled(tmp_path: Path) -> None:
-    with livekit.armed(tmp_path) as rig:
-        rig.signal("in")
-        rig.fault("drop_after_accept", count=2)  # the entry's answer, then its stop's
-        rig.tick()
-        _assert_protected(rig)
-        rig.tick()
-        assert len(rig.orders("SELL")) == 1
+        assert len(livekit.sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
@@ -306,14 +174,14 @@ def test_every_order_type_that_takes_is_sent_and_filled(tmp_path: Path, venue: s
         assert [order["status"] for order in rig.orders("BUY")] == ["FILLED"]
         spent = Decimal(10_000) - rig.owned("USDT")
         assert Decimal(99) < spent <= Decimal(100) * FEE_ON_TOP.get(venue, Decimal(1))
-        _assert_protected(rig)
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
 @pytest.mark.parametrize("venue", VENUES)
 def test_a_maker_order_rests_below_the_market_and_is_cancelled_when_its_time_is_up(tmp_path: Path, venue: str) -> None:
     changes = {'order_type = "LIMIT_IOC"': 'order_type = "LIMIT_MAKER"'}
-    with livekit.armed(tmp_path, venue, changes, scenario=_moving("1.05", after_min=3)) as rig:
+    with livekit.armed(tmp_path, venue, changes, scenario=livekit.moving("1.05", after_min=3)) as rig:
         rig.signal("in")
         told = rig.tick()
         assert told["router"].code == 0 and told["heartbeat"].code == 0, told
@@ -321,26 +189,7 @@ def test_a_maker_order_rests_below_the_market_and_is_cancelled_when_its_time_is_
         for _ in range(3):
             assert rig.tick()["heartbeat"].code == 0
         assert [order["status"] for order in rig.orders("BUY")] == ["CANCELED"]
-        assert len(_sent_entries(rig)) == 1 and rig.quantity == 0
-        livekit.assert_books_close(rig)
-
-
-@pytest.mark.parametrize("venue", VENUES)
-def test_a_resting_order_that_fills_later_is_protected_in_the_tick_that_learns_of_it(
-    tmp_path: Path, venue: str
-) -> None:
-    changes = {'order_type = "LIMIT_IOC"': 'order_type = "LIMIT_MAKER"'}
-    with livekit.armed(tmp_path, venue, changes, scenario=_moving("0.995")) as rig:
-        rig.signal("in")
-        rig.tick()
-        assert rig.quantity == 0
-        for _ in range(4):  # the price falls to it
-            rig.tick()
-            if rig.quantity:
-                break
-        assert [order["status"] for order in rig.orders("BUY")] == ["FILLED"]
-        assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
+        assert len(livekit.sent_entries(rig)) == 1 and rig.quantity == 0
         livekit.assert_books_close(rig)
 
 
@@ -356,19 +205,6 @@ def test_older_trades_of_the_account_are_history_not_foreign(tmp_path: Path) -> 
         told = rig.door("reconcile")
         assert told.code == 0, told
         assert rig.events("INITIAL_CAPITAL")[0]["data"]["balances"]["USDT"] == str(rig.owned("USDT").normalize())
-
-
-@pytest.mark.parametrize("venue", VENUES)
-def test_a_part_that_filled_is_booked_and_protected(tmp_path: Path, venue: str) -> None:
-    with livekit.armed(tmp_path, venue) as rig:
-        rig.signal("in")
-        rig.fault("partial_fill", "0.5")
-        assert rig.tick()["router"].code == 0
-        bought = rig.orders("BUY")
-        assert len(bought) == 1 and Decimal(bought[0]["executedQty"]) < Decimal(bought[0]["origQty"])
-        assert rig.quantity == rig.owned() > 0
-        _assert_protected(rig)
-        livekit.assert_books_close(rig)
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -449,10 +285,10 @@ def test_a_router_that_dies_around_the_bytes_never_doubles_the_order(tmp_path: P
             rig.spawn("reconcile")
             rig.spawn("router", "--live")
         assert len(rig.orders("BUY")) == (moment == "after")
-        assert len(_sent_entries(rig)) == (moment == "after")
+        assert len(livekit.sent_entries(rig)) == (moment == "after")
         assert rig.quantity == rig.owned()
         if moment == "after":
-            _assert_protected(rig)
+            livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
@@ -465,151 +301,18 @@ def test_routers_that_overlap_send_one_order(tmp_path: Path) -> None:
         running = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(4)]
         assert {process.wait(timeout=60) for process in running} <= {0, 1, 3}
         rig.tick()
-        assert len(_sent_entries(rig)) == len(rig.orders("BUY")) == 1
-        _assert_protected(rig)
+        assert len(livekit.sent_entries(rig)) == len(rig.orders("BUY")) == 1
+        livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
 
 
 def test_a_stepped_live_day_gives_the_same_journal_twice(tmp_path: Path) -> None:
     told = []
     for name in ("a", "b"):
-        with livekit.armed(tmp_path / name, scenario=_moving("0.95")) as rig:
+        with livekit.armed(tmp_path / name, scenario=livekit.moving("0.95")) as rig:
             rig.signal("in")
             for _ in range(7):
                 rig.tick()
             assert rig.orders("SELL")
             told.append(daykit.journal_hash(rig.home))
     assert told[0] == told[1]
-
-
-# -- not armed: nothing leaves, and the code says why
-
-SWITCHES = (  # what the operator says or leaves unsaid -> the code
-    ({"SAFE_MODE": "true"}, (), "arming:safe_mode"),
-    ({"SAFE_MODE": ""}, (), "arming:safe_mode"),
-    ({"DRY_RUN": "true"}, (), "arming:dry_run"),
-    ({"DRY_RUN": ""}, (), "arming:dry_run"),
-    ({}, ("--live", "--dry-run"), "arming:dry_run"),
-    ({}, ("--once",), "arming:no_live_flag"),
-    ({"LIVE_TRADING": "false"}, (), "arming:live_trading_off"),
-    ({"LIVE_TRADING_ACK": "yes"}, (), "arming:ack_missing"),
-    ({"KILL_SWITCH": "true"}, (), "KILL_SWITCH"),
-    ({"AI_DEC": "2"}, (), "ai_gate:not_configured"),
-)
-
-
-@pytest.mark.parametrize(("env", "arguments", "code"), SWITCHES, ids=str)
-def test_a_switch_that_is_not_set_to_send_sends_nothing(
-    tmp_path: Path, env: dict[str, str], arguments: tuple[str, ...], code: str
-) -> None:
-    with livekit.armed(tmp_path) as rig:
-        rig.signal("in")
-        rig.minute()
-        told = rig.door("router", *(arguments or ("--live",)), **env)
-        assert told.code == 1 and code in told.text, told
-        assert rig.posts() == []
-
-
-def test_without_live_ok_nothing_leaves_and_on_the_simulator_one_made_by_hand_suffices(tmp_path: Path) -> None:
-    with livekit.market(tmp_path) as rig:
-        rig.tick()
-        assert rig.door("kill_switch", "release", "--reason", "a test", *ACK).code == 0
-        rig.tick()
-        rig.signal("in")
-        for made in (None, "{", "[]"):
-            if made is not None:
-                (rig.home / "state" / "LIVE.ok").write_text(made)
-            told = rig.tick()
-            assert told["router"].code == 1 and "arming:live_ok_missing" in told["router"].text
-            assert "arming:live_ok_missing" in told["heartbeat"].text
-        assert rig.posts() == []
-        (rig.home / "state" / "LIVE.ok").write_text("")
-        told = rig.tick()
-        assert len(_sent_entries(rig)) == 1 and rig.quantity > 0, told
-
-
-def test_nothing_may_be_sent_names_the_positions_left_unmanaged(tmp_path: Path) -> None:
-    with livekit.armed(tmp_path, "mexc", scenario=_moving("0.95")) as rig:
-        rig.signal("in")
-        rig.tick()
-        heard = len(rig.posts())
-        for _ in range(7):
-            told = rig.tick("--once")["router"]
-            assert told.code == 1 and f"unmanaged position mexc:{SYMBOL}" in told.text, told
-        assert len(rig.posts()) == heard and rig.quantity > 0
-        rig.tick()
-        assert rig.quantity == 0  # with --live the stop it passed is sold at once
-        livekit.assert_books_close(rig)
-
-
-@pytest.mark.parametrize("venue", VENUES)
-def test_exits_stay_open_when_everything_that_arms_is_withdrawn(tmp_path: Path, venue: str) -> None:
-    with livekit.armed(tmp_path, venue, scenario=_moving("0.95")) as rig:
-        rig.signal("in")
-        rig.tick()
-        (rig.home / "state" / "LIVE.ok").unlink()
-        rig.env |= {"LIVE_TRADING": "false", "LIVE_TRADING_ACK": "", "AI_DEC": "2"}
-        assert rig.door("kill_switch", "engage", "--reason", "a test").code == 0
-        rig.signal("again")
-        for _ in range(7):
-            rig.tick()
-        assert rig.quantity == 0 and len(_sent_entries(rig)) == 1
-        livekit.assert_books_close(rig)
-
-
-def test_under_a_baseline_the_resting_stop_still_sells_and_is_booked(tmp_path: Path) -> None:
-    with livekit.armed(tmp_path, scenario=_moving("0.95")) as rig:
-        rig.signal("in")
-        rig.tick()
-        assert rig.door("arming", "baseline", "--reason", "a test").code == 0
-        heard = len(rig.posts())
-        for _ in range(7):
-            told = rig.tick()["router"]
-            assert told.code == 1 and "arming:baseline" in told.last, told
-        assert len(rig.posts()) == heard and rig.quantity == rig.owned() < Decimal("0.00001")  # dust
-        livekit.assert_books_close(rig)
-
-
-@pytest.mark.parametrize(("removed", "code"), [("state/LIVE.ok", "arming:live_ok_missing"), ("", "risk:kill_switch")])
-def test_what_is_withdrawn_after_the_gates_still_stops_the_first_byte(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: str, code: str
-) -> None:
-    with livekit.armed(tmp_path) as rig:
-        send = submit._send
-
-        def withdrawn(*args: Any) -> str:
-            """The intent is durable; now the operator says no."""
-            if removed:
-                (rig.home / removed).unlink()
-            else:
-                (rig.home / "state" / "kill_switch.json").write_text('{"state": "active"}')
-            return send(*args)
-
-        monkeypatch.setattr(submit, "_send", withdrawn)
-        rig.signal("in")
-        rig.minute()
-        told = rig.door("router", "--live")
-        assert told.code == 1 and code in told.last, told
-        assert [e["data"]["code"] for e in rig.events("INTENT_NOT_SENT")] == [code]
-        assert rig.posts() == []
-
-
-def test_a_breaker_that_opens_after_the_gates_leaves_no_intent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with livekit.armed(tmp_path) as rig:
-        whole = submit.submit
-        far = "2036-01-01T00:00:00+00:00"
-
-        def opened(*args: Any) -> submit.Sent:
-            path = rig.home / "state" / "circuit_breakers.json"
-            entries = json.loads(path.read_text())
-            entries["binance_orders"] = {"state": "open", "failure_count": 5, "cooldown_until": far}
-            path.write_text(json.dumps(entries))
-            return whole(*args)
-
-        monkeypatch.setattr(submit, "submit", opened)
-        rig.signal("in")
-        rig.minute()
-        told = rig.door("router", "--live")
-        assert told.code == 1 and "breaker:open" in told.last, told
-        assert rig.events("INTENT_CREATED") == [] and rig.posts() == []
-        assert (rig.home / "signals" / "in.json").exists()  # it was not used up

@@ -22,6 +22,7 @@ from desk.execution import (
     cycle_events,
     exits,
     lookup,
+    naked,
     probe,
     protect,
     sizing,
@@ -152,7 +153,7 @@ def manage(state: Cycle) -> None:
         return _say_unmanaged(state)
     for name in sorted(state.desk.fold().positions.positions):
         _say_unknown(state, name)
-        if not protect.lost_its_stop_to_a_cancel(state.desk, name):  # else the exit that wanted it comes first
+        if not naked.lost_its_stop_to_a_cancel(state.desk, name):  # else the exit that wanted it comes first
             state.run.check_deadline()
             _manage_one(state, name)
     return None
@@ -261,7 +262,7 @@ def _say_blind(state: Cycle, facts: Facts) -> None:
 def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
     venue, _, symbol = name.partition(":")
     try:
-        if rest_only and not protect.is_uncovered(state.desk, name):
+        if rest_only and not naked.is_uncovered(state.desk, name):
             return
         protect.manage(state.desk, name, state.facts.symbol(venue, symbol), lambda: accounts.exit_block(state.desk))
     except (JournalError, StateError):

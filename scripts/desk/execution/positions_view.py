@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from desk.base.money import ZERO, divide, text
 from desk.execution import intent as intents
-from desk.execution import orders_view, protect, quantise
+from desk.execution import orders_view, quantise, stops
 from desk.journal.state import Fold, Position
 from desk.risk.facts import SymbolFacts
 from desk.venues.table import VENUES
@@ -106,7 +106,7 @@ def _is_naked(fold: Fold, position: Position, facts: SymbolFacts | None) -> bool
 def _rests_stops(position: Position, facts: SymbolFacts | None) -> bool:
     """By the symbol's own rules where they are known, else by the venue's row."""
     if facts is not None and facts.rules is not None:
-        return protect.rests_stops(facts.rules)
+        return stops.rests_stops(facts.rules)
     row = VENUES.get(position.venue)
     return row is None or row.has_stop_orders
 
