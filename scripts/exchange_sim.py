@@ -29,6 +29,7 @@ from lab.sim.rejections import SimConfigError
 from lab.sim.wire import SimServer
 
 EPILOG = """admin: GET /sim/books /sim/ledger /sim/requests /sim/clock /sim/faults; POST /sim/advance {"ms": N};
+POST /sim/transfer {"asset", "amount"}: a deposit, a negative amount is a withdrawal;
 POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
 A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
 frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see. On BTCTurk's
@@ -65,16 +66,19 @@ def parse(arguments: list[str]) -> tuple[SimConfig, int]:
     add("--balance", action="append", default=[], metavar="ASSET=N", help="default: each quote 10000, bases 0")
     add("--fee-bps", default="10", help="commission, maker and taker, in basis points (default 10); BTCTurk "
         "adds 18 percent of it as tax and takes both in the quote currency")  # fmt: skip
+    add("--fee-asset", default="", metavar="ASSET=PRICE",
+        help="fees are taken in this asset while enough is free, such as BNB=600 (binance) or MX=3 (mexc)")  # fmt: skip
     add("--weight-limit", type=int, default=6000, metavar="N",
         help="binance: request weight a minute (default 6000; 0 = none)")  # fmt: skip
     given = parser.parse_args(arguments)
     mode = TimeMode.STEP if given.step else TimeMode.REAL if given.speed is None else TimeMode.SPEED
+    fee_asset, fee_asset_price = balance(given.fee_asset, "--fee-asset") if given.fee_asset else ("", Decimal(1))
     config = SimConfig(
         venue=given.venue, symbols=tuple(given.symbol), markets=tuple(given.market), seed=given.seed, mode=mode,
         start_ms=parse_start(given.start) if given.start else None, api_key=given.api_key, scenario=given.scenario,
         api_secret=given.api_secret, ed25519_public=given.ed25519_public, fee_bps=number("--fee-bps", given.fee_bps),
         speed=1.0 if given.speed is None else given.speed, balances=dict(balance(text) for text in given.balance),
-        weight_limit=given.weight_limit,
+        weight_limit=given.weight_limit, fee_asset=fee_asset, fee_asset_price=fee_asset_price,
     )  # fmt: skip
     return config, given.port
 
@@ -87,12 +91,12 @@ def number(name: str, text: str) -> Decimal:
         raise SimConfigError(f"{name} {text}: not a number") from None
 
 
-def balance(text: str) -> tuple[str, Decimal]:
+def balance(text: str, name: str = "--balance") -> tuple[str, Decimal]:
     """ASSET=N."""
     asset, equals, amount = text.partition("=")
     if not asset or not equals:
-        raise SimConfigError(f"--balance {text}: write it like USDT=10000")
-    return asset, number(f"--balance {asset}", amount)
+        raise SimConfigError(f"{name} {text}: write it like USDT=10000")
+    return asset, number(f"{name} {asset}", amount)
 
 
 async def serve(config: SimConfig, port: int) -> None:

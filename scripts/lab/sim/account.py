@@ -1,6 +1,7 @@
 """The one account: free and locked balances, fees paid, and the market as counterparty.
 
 Law, asserted after every change: own free + own locked + fees + market = initial, per asset; own is never negative.
+A deposit counts as held from the beginning, a withdrawal as never held.
 """
 
 from dataclasses import dataclass
@@ -63,6 +64,22 @@ class Account:
         self.balances[asset].free += gross - fee
         self.fees[asset] += fee
         self.market[asset] -= gross
+        self._check(asset)
+
+    def transfer(self, asset: str, amount: Decimal, now_ms: int) -> None:
+        """Deposit, or withdraw a negative amount.
+
+        Raises:
+            ValueError: less than that is free.
+        """
+        balance = self.balances.setdefault(asset, Balance())
+        if balance.free + amount < ZERO:
+            raise ValueError(f"only {balance.free} {asset} is free")
+        for table in (self.initial, self.fees, self.market):
+            table.setdefault(asset, ZERO)
+        self.initial[asset] += amount
+        balance.free += amount
+        self.update_ms = now_ms
         self._check(asset)
 
     def _check(self, asset: str) -> None:

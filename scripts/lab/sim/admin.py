@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from lab.sim.calls import Reply
+from lab.sim.decimals import text8
 from lab.sim.exchange import Exchange
 from lab.sim.faults import FaultError
 
@@ -48,6 +50,18 @@ def _advance(exchange: Exchange, body: str) -> Any:
     return {"now_ms": exchange.advance(ms)}
 
 
+def _transfer(exchange: Exchange, body: str) -> Any:
+    raw = _object(body)
+    try:
+        amount = Decimal(str(raw.get("amount")))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    asset = raw.get("asset")
+    if set(raw) != {"asset", "amount"} or not isinstance(asset, str) or not asset or not amount.is_finite():
+        raise ValueError('transfer wants {"asset": "USDT", "amount": "100"}; a negative amount is a withdrawal')
+    return {"asset": asset, "free": text8(exchange.transfer(asset, amount))}
+
+
 def _arm(exchange: Exchange, body: str) -> Any:
     return exchange.arm(_object(body)).shown()
 
@@ -77,6 +91,7 @@ _ACTS: dict[tuple[str, str], Callable[[Exchange, str], Any]] = {
     ("GET", "/sim/requests"): _requests,
     ("GET", "/sim/clock"): _clock,
     ("POST", "/sim/advance"): _advance,
+    ("POST", "/sim/transfer"): _transfer,
     ("GET", "/sim/faults"): _armed,
     ("POST", "/sim/faults"): _arm,
     ("DELETE", "/sim/faults"): _clear,

@@ -27,6 +27,7 @@ from lab.sim.rejections import SimConfigError
 from lab.sim.scenario import EMPTY, Scenario, load_scenario, parse_scenario
 from lab.sim.seeded import SeededBars, first_price
 from lab.sim.symbols import SymbolRules, rules_for, split_symbol
+from lab.sim.terms import STANDARD, TERMS
 
 VENUES = ("binance", "mexc", "btcturk")
 SEEDED_START_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
@@ -53,6 +54,8 @@ class SimConfig:
     scenario: Path | dict[str, Any] | None = None
     balances: dict[str, Decimal] = field(default_factory=dict)
     fee_bps: Decimal = Decimal(10)
+    fee_asset: str = ""  # BNB or MX: fees are taken in it, at `fee_asset_price` of the quote currency
+    fee_asset_price: Decimal = Decimal(1)
     weight_limit: int = 6000
     orders_10s_limit: int = 50
 
@@ -90,7 +93,10 @@ def build(config: SimConfig) -> tuple[Exchange, Dialect]:
     keys = Keys(config.api_key, config.api_secret, config.ed25519_public)
     fee = config.fee_bps / 10_000
     account = Account(_balances(config, markets))
-    exchange = Exchange(config.venue, config.seed, clock, markets, account, keys, fee, scenario.faults)
+    terms = replace(
+        TERMS.get(config.venue, STANDARD), fee_asset=config.fee_asset, fee_asset_price=config.fee_asset_price
+    )
+    exchange = Exchange(config.venue, config.seed, clock, markets, account, keys, fee, scenario.faults, terms)
     return exchange, _dialect(config, exchange)
 
 
@@ -115,6 +121,10 @@ def _check(config: SimConfig) -> None:
         raise SimConfigError(f"--weight-limit {config.weight_limit}: must be at least 0")
     if not 0 <= config.fee_bps < 10_000:
         raise SimConfigError(f"--fee-bps {config.fee_bps}: must be from 0 to below 10000")
+    if config.fee_asset and config.venue == "btcturk":
+        raise SimConfigError("--fee-asset: BTCTurk takes its fees in the quote currency; use binance or mexc")
+    if not config.fee_asset_price.is_finite() or config.fee_asset_price <= 0:
+        raise SimConfigError(f"--fee-asset {config.fee_asset}={config.fee_asset_price}: the price must be above 0")
     if config.mode is TimeMode.SPEED and not 0 < config.speed <= 1e6:
         raise SimConfigError(f"--speed {config.speed}: must be above 0 and at most 1000000")
 
@@ -163,6 +173,8 @@ def _balances(config: SimConfig, markets: dict[str, Market]) -> dict[str, Decima
         balances.setdefault(market.rules.base, ZERO)
     for market in markets.values():
         balances[market.rules.quote] = DEFAULT_QUOTE_BALANCE
+    if config.fee_asset:
+        balances.setdefault(config.fee_asset, ZERO)
     for asset, amount in config.balances.items():
         if not amount.is_finite() or amount < 0:
             raise SimConfigError(f"--balance {asset}={amount}: must be a number >= 0")

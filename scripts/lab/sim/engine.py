@@ -236,15 +236,20 @@ class Engine:
         self.account.pay(self._paid_by(order.request), from_lock, paid - from_lock)
         on_top = buys and self.terms.fee_in_quote
         fee, tax = self.terms.charges(cost if on_top else got, rate)
-        self.account.receive(got_asset, got, ZERO if on_top else fee + tax)
-        if on_top:
+        third = self._third_asset_fee(cost, rate)
+        self.account.receive(got_asset, got, ZERO if on_top or third else fee + tax)
+        if third:
+            fee = third
+            self.account.charge(self.terms.fee_asset, ZERO, third)
+        elif on_top:
             from_lock = self._unlocked(order, fee + tax)
             self.account.charge(rules.quote, from_lock, fee + tax - from_lock)
         order.executed += qty
         order.quote_filled += cost
         assert order.executed <= order.orig_qty
+        fee_asset = self.terms.fee_asset if third else rules.quote if on_top else got_asset
         trade = Trade(len(self.trades) + 1, order.id, order.request.client_id, rules.symbol, order.request.side, price,
-                      qty, cost, fee + tax, rules.quote if on_top else got_asset, now_ms, is_maker, tax)  # fmt: skip
+                      qty, cost, fee + tax, fee_asset, now_ms, is_maker, tax)  # fmt: skip
         self.trades.append(trade)
         order.trades.append(trade)
         self.account.update_ms = order.update_ms = now_ms
@@ -254,6 +259,11 @@ class Engine:
         elif order.is_limit and buys:
             still = up8(order.request.price * order.remaining * self.burden)
             self._release(order, order.lock - min(order.lock, still))
+
+    def _third_asset_fee(self, cost: Decimal, rate: Decimal) -> Decimal:
+        """The fee in BNB or MX; 0 where none is set, or where less than it is free: then the ordinary fee is taken."""
+        fee = self.terms.third_asset_fee(cost, rate)
+        return fee if fee and self.account.free(self.terms.fee_asset) >= fee else ZERO
 
     def _unlocked(self, order: Order, amount: Decimal) -> Decimal:
         """The part of `amount` that the order's own lock pays; it is taken off the lock."""

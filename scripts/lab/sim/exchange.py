@@ -19,7 +19,7 @@ from lab.sim.faults import Fault, FaultStore
 from lab.sim.market import Market
 from lab.sim.orders import Order
 from lab.sim.scenario import TimedFault
-from lab.sim.terms import STANDARD, TERMS
+from lab.sim.terms import STANDARD, Terms
 from lab.sim.views import check_fault_arg
 
 REQUESTS_KEPT_MAX = 200_000
@@ -38,7 +38,7 @@ class Exchange:
 
     def __init__(
         self, venue: str, seed: int, clock: SimClock, markets: dict[str, Market], account: Account, keys: Keys,
-        fee: Decimal, timed_faults: list[TimedFault],
+        fee: Decimal, timed_faults: list[TimedFault], terms: Terms = STANDARD,
     ) -> None:  # fmt: skip
         self.venue = venue
         self.seed = seed
@@ -47,7 +47,7 @@ class Exchange:
         self.account = account
         self.keys = keys
         self.fee = fee
-        self.engine = Engine(markets, account, fee, fee, TERMS.get(venue, STANDARD))
+        self.engine = Engine(markets, account, fee, fee, terms)
         self.faults = FaultStore()
         self.start_ms = self.now_ms = clock.now_ms()
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT_MAX)
@@ -84,6 +84,15 @@ class Exchange:
             FaultError: malformed.
         """
         return self.faults.arm(raw, self.now_ms, check_fault_arg)
+
+    def transfer(self, asset: str, amount: Decimal) -> Decimal:
+        """A deposit, or with a negative amount a withdrawal: no trade says so. Returns what is free afterwards.
+
+        Raises:
+            ValueError: less than that is free.
+        """
+        self.account.transfer(asset, amount, self.sync())
+        return self.account.free(asset)
 
     def clear_faults(self) -> None:
         """Disarm all faults and lift partial_fill caps of open orders."""

@@ -49,6 +49,10 @@ class SimHandle:
         """As GET /sim/requests."""
         return self._do(lambda: list(self.exchange.requests))
 
+    def transfer(self, asset: str, amount: str) -> Decimal:
+        """As POST /sim/transfer: a deposit, or a withdrawal (negative); what is free afterwards."""
+        return self._do(lambda: self.exchange.transfer(asset, Decimal(amount)))
+
     def fault(
         self, kind: str, *, method: str | None = None, path: str | None = None, count: int | None = 1, arg: Any = None
     ) -> dict[str, Any]:
@@ -101,6 +105,8 @@ def running_sim(
     scenario: Path | dict[str, Any] | None = None,
     balances: dict[str, str] | None = None,
     fee_bps: int | str = 10,
+    fee_asset: str = "",
+    fee_asset_price: int | str = 1,
     weight_limit: int = 6000,
     orders_10s_limit: int = 50,
     port: int = 0,
@@ -118,7 +124,8 @@ def running_sim(
         start_ms=parse_start(start) if isinstance(start, str) else start, seed=seed, mode=mode, speed=speed or 1.0,
         api_key=api_key, api_secret=api_secret, ed25519_public=ed25519_public, scenario=scenario,
         balances={asset: Decimal(amount) for asset, amount in (balances or {}).items()}, fee_bps=Decimal(fee_bps),
-        weight_limit=weight_limit, orders_10s_limit=orders_10s_limit,
+        weight_limit=weight_limit, orders_10s_limit=orders_10s_limit, fee_asset=fee_asset,
+        fee_asset_price=Decimal(fee_asset_price),
     )  # fmt: skip
     server = SimServer(*build(config))
     loop = asyncio.new_event_loop()
