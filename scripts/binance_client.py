@@ -23,10 +23,22 @@ from desk.base.paths import find_home
 from desk.config.load import Settings, load
 from desk.risk import breaker
 from desk.venues import client_door, dialect, dialect_binance, paging, table
+from desk.venues import dialect_binance_lists as lists
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
 from desk.venues.outcome import Klass, VenueError
-from desk.venues.protocol import Balance, Bar, Book, OrderReport, OrderRequest, SymbolRules, TimeProbe, Trade
+from desk.venues.protocol import (
+    Balance,
+    Bar,
+    Book,
+    OrderListReport,
+    OrderListRequest,
+    OrderReport,
+    OrderRequest,
+    SymbolRules,
+    TimeProbe,
+    Trade,
+)
 from desk.venues.table import Purpose
 
 VENUE: Final = "binance"
@@ -175,6 +187,43 @@ class BinanceClient:
 
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         return self._order("DELETE", symbol, client_order_id, Purpose.CANCEL)
+
+    def place_order_list(
+        self, request: OrderListRequest, timestamp_ms: int, *, purpose: Purpose = Purpose.ENTRY,
+        before_send: BeforeSend | None = None,
+    ) -> OrderListReport:  # fmt: skip
+        """Send one order list, once; as `place_order`. Legs that are still PENDING_NEW are asked for again."""
+        return self.caller.call(
+            "POST", lists.path_of(request.kind), lists.list_params(request), purpose=purpose, signed=True,
+            parse=lambda answer: lists.placed(answer.value, request), stamp_ms=timestamp_ms, before_send=before_send,
+        )  # fmt: skip
+
+    def get_order_list(self, list_client_order_id: str) -> OrderListReport | None:
+        """One list by its client id; None only for the exchange's definite "does not exist" (-2018)."""
+        try:
+            return self.caller.call(
+                "GET", lists.PATH, {"origClientOrderId": list_client_order_id}, purpose=Purpose.LOOKUP, signed=True,
+                parse=lambda answer: lists.found(answer.value, list_client_order_id),
+            )  # fmt: skip
+        except VenueError as error:
+            if error.class_ is Klass.ORDER_NOT_FOUND:
+                return None
+            raise
+
+    def open_order_lists(self) -> tuple[OrderListReport, ...]:
+        """Every list that is not done, of all symbols."""
+        return self.caller.call(
+            "GET", lists.OPEN_PATH, purpose=Purpose.LOOKUP, signed=True,
+            parse=lambda answer: tuple(lists.told(row) for row in answer.value),
+        )  # fmt: skip
+
+    def cancel_order_list(self, symbol: str, list_client_order_id: str) -> OrderListReport:
+        """Cancel every leg that still stands; cancelling one leg by `cancel_order` does the same."""
+        return self.caller.call(
+            "DELETE", lists.PATH, {"symbol": symbol, "listClientOrderId": list_client_order_id},
+            purpose=Purpose.CANCEL, signed=True,
+            parse=lambda answer: lists.cancelled(answer.value, symbol, list_client_order_id),
+        )  # fmt: skip
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderReport, ...]:
         return self.caller.call(

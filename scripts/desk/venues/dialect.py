@@ -74,14 +74,30 @@ def report(venue: str, row: Mapping[str, Any], client_order_id: str) -> OrderRep
         executed_quote=decimal(row, "cummulativeQuoteQty", "cumulativeQuoteQty", default="0"),
         price=decimal(row, "price", default="0"), stop_price=decimal(row, "stopPrice", default="0"),
         time_ms=time_ms, update_ms=whole(row, "updateTime", "transactTime", default=time_ms),
+        list_id=list_id(row), expiry_reason=expiry_reason(row),
     )  # fmt: skip
+
+
+def list_id(row: Mapping[str, Any]) -> str:
+    """The id of the order list a row belongs to, exact; empty for none (the exchange says -1, or nothing)."""
+    value = row.get("orderListId")
+    return "" if value is None or value == -1 or value == "" else identity(value)
+
+
+def expiry_reason(row: Mapping[str, Any]) -> str:
+    """Why an order expired, in the exchange's word; empty when it does not say."""
+    value = row.get("expiryReason")
+    return value if isinstance(value, str) and value != "NONE" else ""
 
 
 def told_of(venue: str, row: Mapping[str, Any], symbol: str, client_order_id: str) -> OrderReport:
     """The answer to a query or cancel of one order; it must be about that order.
 
     A cancel answers with `origClientOrderId` ours and `clientOrderId` its own; a cancelled order may keep the latter.
+    The cancel of one leg of an order list answers with the whole list: the leg is picked out of it.
     """
+    if "orderReports" in row:
+        row = next(leg for leg in row["orderReports"] if leg.get("origClientOrderId") == client_order_id)
     same(row["symbol"], symbol, "symbol")
     found = report(venue, row, client_order_id)
     if found.status is not OrderStatus.CANCELED or "origClientOrderId" in row:

@@ -43,7 +43,12 @@ FILTER_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
 COUNT_FIELDS: Final = {
     "MAX_NUM_ORDERS": ("orders_max", "maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": ("algo_orders_max", "maxNumAlgoOrders"),
+    "MAX_NUM_ORDER_LISTS": ("order_lists_max", "maxNumOrderLists"),
 }
+TRAILING_FIELDS: Final = {
+    "trailing_above_bps_min": "minTrailingAboveDelta", "trailing_above_bps_max": "maxTrailingAboveDelta",
+    "trailing_below_bps_min": "minTrailingBelowDelta", "trailing_below_bps_max": "maxTrailingBelowDelta",
+}  # fmt: skip
 PRECISION: Final = 8  # decimals of an asset, where exchangeInfo does not say; none has more
 STRICTEST_IS_HIGHEST: Final = frozenset({"notional_min"})  # of NOTIONAL and MIN_NOTIONAL the higher one binds
 
@@ -57,6 +62,7 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
         "quantity": request.quantity,
         "price": request.price,
         "stopPrice": request.stop_price,
+        "trailingDelta": request.trailing_bps,
         "newClientOrderId": request.client_order_id,
         "newOrderRespType": "FULL",
     }
@@ -90,7 +96,8 @@ def rules(row: Mapping[str, Any]) -> SymbolRules:
     return SymbolRules(
         venue=VENUE, symbol=words(row, "symbol"), base=words(row, "baseAsset"), quote=words(row, "quoteAsset"),
         status=words(row, "status"), order_types=tuple(row.get("orderTypes", ())),
-        oco_allowed=bool(row.get("ocoAllowed", False)), opo_allowed=bool(row.get("opoAllowed", False)),
+        oco_allowed=row.get("ocoAllowed") is True, oto_allowed=row.get("otoAllowed") is True,
+        opo_allowed=row.get("opoAllowed") is True,
         trailing_allowed=bool(row.get("allowTrailingStop", False)),
         entries_allowed=allowed and has_grid, exits_allowed=allowed, **fields,
     )  # fmt: skip
@@ -104,6 +111,8 @@ def _take_filter(item: Mapping[str, Any], fields: dict[str, Any]) -> None:
     if kind in COUNT_FIELDS:
         ours, theirs = COUNT_FIELDS[kind]
         fields[ours] = whole(item, theirs, default=0)
+    if kind == "TRAILING_DELTA":
+        fields |= {ours: whole(item, theirs, default=0) for ours, theirs in TRAILING_FIELDS.items()}
 
 
 def _grid(row: Mapping[str, Any], name: str) -> Decimal:

@@ -62,6 +62,7 @@ TABLE: Final = ErrorTable(
         -2014: Klass.FATAL_AUTH,
         -2015: Klass.FATAL_AUTH,
         -2016: Klass.REJECTED,
+        -2018: Klass.ORDER_NOT_FOUND,  # "Order list does not exist.": answered to GET orderList, not documented
         -2021: Klass.EXECUTION_UNKNOWN,  # cancel-replace: one half happened
         -2022: Klass.REJECTED,  # cancel-replace: neither half happened
         -2026: Klass.ORDER_ALREADY_FINAL,

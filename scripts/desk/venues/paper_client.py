@@ -17,6 +17,7 @@ from desk.venues import paper_ledger as ledger
 from desk.venues import paper_match as match
 from desk.venues import paper_refusals as refusals
 from desk.venues import paper_reports as reports
+from desk.venues.no_lists import NoOrderLists
 from desk.venues.outcome import VenueError
 from desk.venues.paper_books import STOP_TYPES, Order, VenueBooks
 from desk.venues.paper_faults import PaperFaults
@@ -42,7 +43,7 @@ class Exchange:
     faults: PaperFaults = field(default_factory=PaperFaults)
 
 
-class PaperClient:
+class PaperClient(NoOrderLists):
     """One venue's paper account; answers like a venue client and raises `VenueError` like one.
 
     Every method may also raise StateError or StateCorrupt: the paper books cannot be used, which is a PAUSE.

@@ -4,11 +4,11 @@ Money is Decimal, times are epoch milliseconds UTC in the exchange's own clock u
 A client turns its exchange's dialect into these types or raises `outcome.VenueError`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -46,6 +46,35 @@ class OrderStatus(StrEnum):
     UNRECOGNISED = "UNRECOGNISED"
 
 
+class ListKind(StrEnum):
+    """Order lists in Binance's words. What the legs are, in order: see `LIST_LEGS`."""
+
+    OCO = "OCO"  # two exits over the same coins: the one that starts working, or fills a part, ends the other
+    OTO = "OTO"  # a working order; the pending one is placed when it is filled in full, never before
+    OTOCO = "OTOCO"  # as OTO, with an OCO pending
+    OPO = "OPO"  # as OTO; the pending quantity is what the working order brought in, net of its fee
+    OPOCO = "OPOCO"  # as OPO, with an OCO pending
+
+
+LIST_LEGS: Final[Mapping[ListKind, tuple[str, ...]]] = {
+    ListKind.OCO: ("above", "below"),
+    ListKind.OTO: ("working", "pending"),
+    ListKind.OTOCO: ("working", "pendingAbove", "pendingBelow"),
+    ListKind.OPO: ("working", "pending"),
+    ListKind.OPOCO: ("working", "pendingAbove", "pendingBelow"),
+}
+PAYS_ITSELF: Final = frozenset({ListKind.OPO, ListKind.OPOCO})  # pending legs are sent without a quantity
+
+
+class ListStatus(StrEnum):
+    """State of a whole list; an unknown word becomes UNRECOGNISED."""
+
+    EXECUTING = "EXECUTING"
+    ALL_DONE = "ALL_DONE"
+    REJECT = "REJECT"
+    UNRECOGNISED = "UNRECOGNISED"
+
+
 OPEN_STATUSES = frozenset(
     {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL}
 )
@@ -77,14 +106,32 @@ class SymbolRules(msgspec.Struct, frozen=True, kw_only=True):
     ask_multiplier_down: Decimal = Decimal(0)
     orders_max: int = 0
     algo_orders_max: int = 0
+    order_lists_max: int = 0
     order_types: tuple[str, ...] = ()
     oco_allowed: bool = False
+    oto_allowed: bool = False
     opo_allowed: bool = False
     trailing_allowed: bool = False
+    trailing_above_bps_min: int = 0  # stops above the market: BUY stop losses, SELL take profits
+    trailing_above_bps_max: int = 0
+    trailing_below_bps_min: int = 0  # stops below the market: SELL stop losses, BUY take profits
+    trailing_below_bps_max: int = 0
     entries_allowed: bool = True  # tradeSideType 3 / CANCEL_ONLY and the like turn one side off
     exits_allowed: bool = True
     maker_fee_frac: Decimal = Decimal("0.001")
     taker_fee_frac: Decimal = Decimal("0.001")
+
+    @property
+    def list_kinds(self) -> frozenset[ListKind]:
+        """The order lists the symbol takes; empty where there are none."""
+        needs = {
+            ListKind.OCO: self.oco_allowed,
+            ListKind.OTO: self.oto_allowed,
+            ListKind.OTOCO: self.oto_allowed and self.oco_allowed,
+            ListKind.OPO: self.oto_allowed and self.opo_allowed,
+            ListKind.OPOCO: self.oto_allowed and self.opo_allowed and self.oco_allowed,
+        }
+        return frozenset(kind for kind, allowed in needs.items() if allowed)
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
@@ -150,6 +197,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    trailing_bps: int | None = None  # a stop that follows the best price since it stood, or since `stop_price` was met
     sized_at: Decimal | None = None  # market orders: the price the quantity was sized at, where money is asked for
 
 
@@ -172,6 +220,50 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     update_ms: int
     trades: tuple[Trade, ...] = ()
+    list_id: str = ""  # the exchange's id of the order list it belongs to; empty for none
+    expiry_reason: str = ""  # the exchange's word for why it expired, where it gives one
+
+
+class OrderListRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An order list to place, each leg with its own client order id; sent once, whole or not at all.
+
+    Attributes:
+        legs: in the order of `LIST_LEGS[kind]`. All of one symbol; the legs of an OCO have one side and quantity;
+            pending legs of OPO and OPOCO have quantity 0, the exchange finds it.
+    """
+
+    list_client_order_id: str
+    kind: ListKind
+    legs: tuple[OrderRequest, ...]
+
+
+class ListedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg as a list names it. What became of it is asked for by `get_order`."""
+
+    client_order_id: str
+    order_id: str
+
+
+class OrderListReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exchange says of one list.
+
+    Attributes:
+        contingency: the exchange's word, OCO or OTO (OTOCO, OPO and OPOCO are OTO too).
+        orders: every leg, in the exchange's order.
+        reports: each leg's state; after placing and cancelling only, empty in queries. Of a working order that filled
+            at once the pending legs still read PENDING_NEW: ask again.
+    """
+
+    venue: str
+    symbol: str
+    list_id: str
+    list_client_order_id: str
+    contingency: str
+    status: ListStatus
+    status_word: str  # the exchange's word, verbatim
+    time_ms: int
+    orders: tuple[ListedOrder, ...]
+    reports: tuple[OrderReport, ...] = ()
 
 
 class TimeProbe(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,3 +300,14 @@ class VenueClient(Protocol):
     def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]: ...
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+    def place_order_list(
+        self,
+        request: OrderListRequest,
+        timestamp_ms: int,
+        *,
+        purpose: Any = ...,
+        before_send: Callable[[], None] | None = None,
+    ) -> OrderListReport: ...
+    def get_order_list(self, list_client_order_id: str) -> OrderListReport | None: ...
+    def open_order_lists(self) -> tuple[OrderListReport, ...]: ...
+    def cancel_order_list(self, symbol: str, list_client_order_id: str) -> OrderListReport: ...
