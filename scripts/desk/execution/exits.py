@@ -63,18 +63,18 @@ def close_position(
     if part.at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
         for order_id, _ in intents.standing(desk.fold(), position, LEG_ENTRY):
             cancel.cancel(desk, order_id, why)
-    current = _current(desk, position)
-    quantity = sellable(desk, current, rules) if current is not None else ZERO
+    held = current(desk, position)
+    quantity = sellable(desk, held, rules) if held is not None else ZERO
     if part.at_most is not None:
         quantity = quantise.quantity_down(rules, min(quantity, part.at_most))
-    if current is None or quantity <= ZERO:
-        return current is None
+    if held is None or quantity <= ZERO:
+        return held is None
     desk.run.say(f"EXIT {position.venue} {position.symbol} {quantity} {leg}: {why}")
-    plan = exit_plan(desk, current, rules, leg, quantity, bid)
+    plan = exit_plan(desk, held, rules, leg, quantity, bid)
     sent = submit.submit(desk, replace(plan, decision_id=part.decision_id or plan.decision_id), may_exit)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
-    after = _current(desk, position)
+    after = current(desk, position)
     if part.at_most is not None and sent.intent is not None:
         return sent.intent.filled >= quantity
     return after is None or sellable(desk, after, rules) <= ZERO
@@ -126,6 +126,7 @@ def _is_sold(rules: SymbolRules, part: Part, price: Decimal) -> bool:
     return part.at_most is not None and quantise.is_dust(rules, part.at_most, price)
 
 
-def _current(desk: Desk, position: Position) -> Position | None:
+def current(desk: Desk, position: Position) -> Position | None:
+    """The position as the journal has it now; None when it is closed."""
     found = desk.fold().positions.positions.get(key(position.venue, position.symbol))
     return found if found is not None and found.position_id == position.position_id else None

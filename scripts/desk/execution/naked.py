@@ -1,12 +1,8 @@
-"""Whether a position stands without a stop, since when, and what a swap left it without. Measures; sends nothing.
-
-The longest naked time of a run goes to its run record, never to the journal (design 3).
-"""
+"""Whether a position, or a part of it, stands without a stop, and what is too small to have one. Sends nothing."""
 
 from decimal import Decimal
 from typing import Final
 
-from desk.base import clock
 from desk.base.money import ZERO, text
 from desk.base.reasons import Reason
 from desk.execution import intent as intents
@@ -83,11 +79,3 @@ def report(desk: Desk, name: str, rules: SymbolRules, bid: Decimal) -> None:
     if is_naked:
         where = f"{position.symbol}: {text(quantity)} {position.base} without a stop"
         desk.alert(Reason.UNPROTECTED, where, position.symbol, position.venue, position.symbol)
-
-
-def measured(desk: Desk, started_s: float) -> None:
-    """The longest time a swap left the position without a stop goes to the run record."""
-    spent_ms = int((clock.monotonic_s() - started_s) * 1000)
-    desk.run.counts["unprotected_ms_max"] = max(spent_ms, int(desk.run.counts.get("unprotected_ms_max", 0)))
-    if spent_ms > desk.run.settings.config.exits.unprotected_max_ms:
-        desk.run.warn("WARN", f"a stop swap took {spent_ms} ms")

@@ -33,6 +33,10 @@ def manage(desk: Desk, name: str, facts: SymbolFacts | None, may_exit: MayExit) 
         return None
     if may_exit():  # nothing may be sent: what rests stays as it is
         return naked.report(desk, name, rules, bid)
+    swap.carry_on(desk, position, rules, may_exit)
+    position = exits.current(desk, position)
+    if position is None:
+        return None
     if bid and _exit_if_due(desk, position, rules, bid, may_exit):
         return _protect_rest(desk, name, facts, may_exit)
     if bid:
@@ -52,7 +56,6 @@ def _protect_rest(desk: Desk, name: str, facts: SymbolFacts, may_exit: MayExit) 
     rest = desk.fold().positions.positions.get(name)
     if rest is not None and naked.settle_dust(desk, rest, facts.rules, bid):
         return
-    swap.end_swap(desk, name)
     naked.report(desk, name, facts.rules, bid)
 
 
@@ -66,8 +69,9 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     uncovered = quantise.quantity_down(rules, position.quantity - intents.reserved(desk.fold(), position))
     if uncovered <= ZERO:
         return
-    if intents.standing(desk.fold(), position, LEG_STOP) and not exits.free_protection(desk, position, "partial"):
-        return
+    resting = [intent for _, intent in intents.standing(desk.fold(), position, LEG_STOP)]
+    if resting:
+        exits.free_protection(desk, position, "partial")  # one that stays keeps protecting its part
     bid = facts.best_bid or ZERO
     if bid and bid <= position.stop_price:
         exits.close_position(desk, position, LEG_STOP, bid, "price through the stop", may_exit)
@@ -82,9 +86,11 @@ def _exit_if_due(desk: Desk, position: Position, rules: SymbolRules, bid: Decima
         exits.close_position(desk, position, LEG_TARGET, bid, f"target {text(position.target_price)} reached", may_exit)
         return True
     resting = intents.standing(desk.fold(), position, LEG_STOP)
+    planned = quantise.price_down(rules, position.stop_price)
     is_passed = bool(position.stop_price) and bid <= position.stop_price
+    is_watched = not any(stop.stop_price >= planned for _, stop in resting)  # what rests is lower, or nothing does
     is_stranded = any(bid < stop.price for _, stop in resting)  # triggered, and the market fell through its limit
-    if is_stranded or (is_passed and not resting):
+    if is_stranded or (is_passed and is_watched):
         exits.close_position(desk, position, LEG_STOP, bid, f"stop {text(position.stop_price)} passed", may_exit)
         return True
     return False

@@ -47,23 +47,29 @@ def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal
     return found is not None and found.state in {"SENT_UNKNOWN", "CONFIRMED"}
 
 
-def fall_back(desk: Desk, position: Position, rules: SymbolRules, old: Decimal, may_exit: MayExit) -> None:
-    """Else another level, else a market exit, else PAUSE and CRIT (rules.md, PROTECTION_SWAP)."""
-    if place_stop(desk, position, rules, old, may_exit):
-        if old != position.stop_price:
-            plan_exit(desk, position, old, position.target_price, position.trail_peak)
+def fall_back(desk: Desk, position: Position, rules: SymbolRules, other: Decimal, may_exit: MayExit) -> None:
+    """The planned level was refused: another level, else the last resort."""
+    if place_stop(desk, position, rules, other, may_exit):
+        if other != position.stop_price:
+            plan_exit(desk, position, other, position.target_price, position.trail_peak)
         return
-    if may_exit():
-        return
+    if not may_exit():
+        last_resort(desk, position, rules, may_exit)
+
+
+def last_resort(desk: Desk, position: Position, rules: SymbolRules, may_exit: MayExit) -> bool:
+    """No stop can be placed: a market exit, else PAUSE and CRIT (rules.md, PROTECTION_SWAP). True when all is sold."""
     bid = reference(desk, position)
-    if exits.close_position(desk, position, LEG_EXIT, bid, "no stop could be placed", may_exit):
-        return
-    rest = desk.fold().positions.positions.get(key(position.venue, position.symbol))
+    leg = LEG_STOP if bid and bid <= position.stop_price else LEG_EXIT
+    if exits.close_position(desk, position, leg, bid, "no stop could be placed", may_exit):
+        return True
+    rest = exits.current(desk, position)
     if rest is None or quantise.is_dust(rules, rest.quantity, bid or rest.stop_price):
-        return  # the old stop had filled meanwhile: nothing is left to protect
+        return True  # the old stop had filled meanwhile: nothing is left to protect
     where = f"{position.symbol}: neither a stop nor an exit could be placed"
     desk.alert(Reason.MANUAL_NEEDED, where, position.symbol, position.venue, position.symbol)
     pause.latch_pause(desk.run.home, desk.run.journal, (str(Reason.MANUAL_NEEDED),), desk.run.door)
+    return False
 
 
 def with_plan(desk: Desk, position: Position, facts: SymbolFacts) -> Position:

@@ -166,10 +166,11 @@ def exit_planned(state: Fold, line: Line, at_ms: int) -> None:
 
 
 def swap_started(state: Fold, line: Line, at_ms: int) -> None:
-    """PROTECTION_SWAP: remembered until it ends, so that a crash in between is resumed."""
+    """PROTECTION_SWAP: remembered until it ends, with the stops' next attempt, so that it is resumed after a crash."""
     position = _position(state, line)
     if position is not None:
-        position.swap = {name: str(line.data[name]) for name in ("old", "new", "fallback")}
+        position.swap = {name: str(line.data.get(name, "")) for name in ("old", "new", "fallback", "peak")}
+        position.swap["attempt"] = str(position.attempts.get("stop", 0))
         _churn(state, key(line.venue, line.symbol), at_ms, "replace")
 
 

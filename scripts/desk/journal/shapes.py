@@ -105,7 +105,9 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
     Event.EXIT_PLANNED: {
         "position_id": _text, "stop_price": _amount, "target_price": _amount, "trail_peak?": _amount,
     },
-    Event.PROTECTION_SWAP: {"position_id": _text},
+    Event.PROTECTION_SWAP: {
+        "position_id": _text, "old": _text, "new": _amount, "fallback": _amount, "peak?": _amount,
+    },
     Event.PROTECTION_SWAPPED: {"position_id": _text},
     Event.UNPROTECTED: {"position_id": _text, "quantity": _amount},
     Event.POSITION_DUST: {"position_id": _text},

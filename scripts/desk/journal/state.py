@@ -75,7 +75,7 @@ class Position(msgspec.Struct, kw_only=True):
     strategy: str = ""
     entry_client_id: str = ""
     attempts: dict[str, int] = {}  # leg -> next attempt number
-    swap: dict[str, str] = {}  # an unfinished PROTECTION_SWAP: old, new, fallback
+    swap: dict[str, str] = {}  # an unfinished PROTECTION_SWAP: old, new, fallback, peak, first own attempt
     last_exit_leg: str = ""  # leg of the last sale: a rest that becomes dust after a stop is a stop-out
     unprotected_ms: int = 0  # since when; 0 = protected or not yet judged
 

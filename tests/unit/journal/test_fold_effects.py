@@ -128,8 +128,9 @@ def test_a_plan_without_a_peak_keeps_the_peak(house: Home):
 
 def test_a_swap_is_remembered_until_it_ends(house: Home):
     bought(house)
-    swap = kit.of_order(Event.PROTECTION_SWAP, position_id="p1", old="a", new="b", fallback="market")
-    assert after(house, swap).positions.positions[BTC].swap == {"old": "a", "new": "b", "fallback": "market"}
+    swap = kit.of_order(Event.PROTECTION_SWAP, position_id="p1", old="a", new="3", fallback="2", peak="4")
+    began = {"old": "a", "new": "3", "fallback": "2", "peak": "4", "attempt": "0"}
+    assert after(house, swap).positions.positions[BTC].swap == began
     assert (
         after(house, kit.of_order(Event.PROTECTION_SWAPPED, position_id="p1", outcome="new"))
         .positions.positions[BTC]

@@ -139,7 +139,7 @@ def test_an_unfinished_protection_swap_waits(house: Home):
     book = position(house)
     book.transact(
         lambda fold: [
-            kit.of_order(Event.PROTECTION_SWAP, position_id="p1", old="a", new="b", fallback="market"),
+            kit.of_order(Event.PROTECTION_SWAP, position_id="p1", old="a", new="3", fallback="2"),
         ]
     )
     with pytest.raises(BadInput, match="unfinished PROTECTION_SWAP"):
