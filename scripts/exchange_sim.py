@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Run an exchange in a box on 127.0.0.1 (Binance, MEXC or BTCTurk REST), to trade and rehearse on without an exchange.
 
-The first line on standard output is JSON: rest_url, admin_url, venue, symbols, now_ms. SIGTERM or Ctrl-C ends it with
+Binance has its WebSockets too: market streams and the WebSocket API with user data. The first line on standard output
+is JSON: rest_url, ws_url (Binance), admin_url, venue, symbols, now_ms. SIGTERM or Ctrl-C ends it with
 exit 0; a bad argument or file is one line on standard error and exit 2.
 """
 
@@ -32,7 +33,8 @@ EPILOG = """admin: GET /sim/books /sim/ledger /sim/requests /sim/clock /sim/faul
 POST /sim/transfer {"asset", "amount"}: a deposit, a negative amount is a withdrawal;
 POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
 A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
-frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see. On BTCTurk's
+frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see; streams see
+those that last until DELETE. ws_* act on messages of WebSockets (method WS, path /ws, /stream or /ws-api). On BTCTurk's
 DELETE, which only receives a cancel, listing_lag postpones its effect and late_fill fills the order before it."""
 
 

@@ -1,5 +1,8 @@
 """Independent clients, unmodified but for their URLs: python-binance and ccxt read, place, query and cancel."""
 
+import asyncio
+from decimal import Decimal
+
 import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -34,6 +37,33 @@ def test_python_binance(real_time):
     with pytest.raises(exceptions.BinanceAPIException) as caught:
         client.order_market_sell(symbol="BTCUSDT", quantity="5")
     assert caught.value.code == -2010
+
+
+async def read_streams(sim):
+    """What python-binance's own sockets deliver: a combined market stream, then our order on the user socket."""
+    from binance import AsyncClient, BinanceSocketManager
+
+    client = AsyncClient("simkey", "simsecret")
+    client.ws_api._url = f"{sim.ws_url}/ws-api/v3"
+    manager = BinanceSocketManager(client)
+    manager.STREAM_URL = f"{sim.ws_url}/"
+    async with manager.multiplex_socket(["btcusdt@bookTicker", "btcusdt@kline_1m"]) as market:
+        seen = [await market.recv() for _ in range(15)]  # both streams push at least once a second
+    async with manager.user_socket() as user:
+        client.API_URL = f"{sim.rest_url}/api"
+        await client.order_market_buy(symbol="BTCUSDT", quantity="0.01", newClientOrderId="pb-ws")
+        told = [await user.recv() for _ in range(3)]
+    await client.close_connection()
+    return seen, told
+
+
+def test_python_binance_sockets(real_time):
+    pytest.importorskip("binance")
+    seen, told = asyncio.run(read_streams(real_time().sim))
+    assert {message["stream"] for message in seen} == {"btcusdt@bookTicker", "btcusdt@kline_1m"}
+    assert all(Decimal(message["data"].get("b") or message["data"]["k"]["c"]) > 0 for message in seen)
+    assert [event["e"] for event in told] == ["executionReport", "outboundAccountPosition", "executionReport"]
+    assert {told[0]["c"], told[2]["c"]} == {"pb-ws"} and told[2]["x"] == "TRADE"
 
 
 def pointed_at(exchange, url):

@@ -33,7 +33,7 @@ def ask(hello, path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_first_line_and_prompt_exit(number):
     with started("--symbol", "BTCUSDT", "--symbol", "ETHUSDT", "--step") as (process, hello):
-        assert set(hello) == {"rest_url", "admin_url", "venue", "symbols", "now_ms"}
+        assert set(hello) == {"rest_url", "ws_url", "admin_url", "venue", "symbols", "now_ms"}
         assert hello["rest_url"].startswith("http://127.0.0.1:") and hello["symbols"] == ["BTCUSDT", "ETHUSDT"]
         session = requests.Session()
         assert session.get(f"{hello['admin_url']}/sim/clock", timeout=5).json() == {"now_ms": hello["now_ms"]}

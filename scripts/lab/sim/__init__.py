@@ -12,6 +12,8 @@ Map of the rooms (each is one file):
   clock, scenario, faults    time modes; scripted events; every misbehaviour on demand
   limits, auth, calls        weights and bans; signatures and timestamps; one HTTP call and its answer
   binance_*, mexc_*, btcturk_*   the three REST dialects
+  market_streams, user_events   what streams push while time moves; what the account's owner is told
+  ws_api, ws_feed, ws_hub    Binance's WebSocket API; one connection and its faults; all connections
   exchange, admin, server    the whole put together; /sim/*; sockets and `running_sim`
 
 It never imports `desk`: it is the independent party the desk is checked against. It writes no file.

@@ -27,6 +27,11 @@ class Keys:
         self._secret = api_secret.encode()
         self._public = _load_public(ed25519_public) if ed25519_public else None
 
+    @property
+    def has_public_key(self) -> bool:
+        """True when an Ed25519 key signs (then session.logon is open to it)."""
+        return self._public is not None
+
     def accepts_base64(self, payload: str, signature: str) -> bool:
         """True when `signature` is the base64 form, made with the base64-decoded secret."""
         expected = sign_base64(decoded_secret(self._secret.decode()), payload)

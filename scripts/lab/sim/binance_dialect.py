@@ -35,7 +35,7 @@ class BinanceDialect:
         """Serve one call completely, headers included."""
         endpoint = self.endpoints.get((call.method, call.path))
         weight = endpoint.weight(call.params) if endpoint else 1
-        verdict = self._limits.charge(weight, self._exchange.now_ms)
+        verdict = self.charge(weight)
         try:
             if verdict:
                 raise self.refused(verdict)
@@ -49,6 +49,17 @@ class BinanceDialect:
         except ApiError as error:
             reply = _error_reply(error)
         return self._with_headers(reply, endpoint)
+
+    def charge(self, weight: int) -> Verdict | None:
+        """Count a request of any kind; a Verdict when it must not be served."""
+        return self._limits.charge(weight, self._exchange.now_ms)
+
+    def weight_row(self) -> dict[str, Any]:
+        """The weight of this minute as the WebSocket API shows it."""
+        return {
+            "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
+            "limit": self._limits.weight_limit, "count": self._limits.weight.roll(self._exchange.now_ms),
+        }  # fmt: skip
 
     def refused(self, verdict: Verdict) -> ApiError:
         """The answer to a request past the limits (or to one a fault says is past them)."""

@@ -60,6 +60,8 @@ class BinanceOrders:
         if not orders:
             raise Rejection(Reason.UNKNOWN_ORDER)
         cancel_id = self._new_id()
+        for order in orders:
+            order.cancel_id = cancel_id
         return [
             cancelled_view(self._exchange.engine.cancel(order, self._exchange.now_ms), cancel_id) for order in orders
         ]
@@ -102,8 +104,10 @@ class BinanceOrders:
         order = self._named(call, id_name, client_name)
         if order is None:
             raise Rejection(Reason.UNKNOWN_ORDER)
+        if order.is_open:
+            order.cancel_id = call.params.get(new_name) or self._new_id()
         self._exchange.engine.cancel(order, self._exchange.now_ms, restriction)
-        return cancelled_view(order, call.params.get(new_name) or self._new_id())
+        return cancelled_view(order, order.cancel_id)
 
     def _attempt(self, act: Any) -> dict[str, Any]:
         try:

@@ -5,7 +5,7 @@ most MAKER_SHARE of the running bar's volume per symbol. What happens while time
 Own resting orders never meet own takers (no self trade).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from lab.sim.account import Account
@@ -22,6 +22,7 @@ from lab.sim.terms import STANDARD, Terms
 
 MAKER_SHARE = Decimal("0.25")
 NO_MODIFIERS = Modifiers()
+Watcher = Callable[[str, Order, Trade | None, int], None]  # NEW, TRADE, CANCELED or EXPIRED; the order, its trade, when
 
 
 class Engine:
@@ -41,6 +42,7 @@ class Engine:
         self.trades: list[Trade] = []
         self._open: dict[int, Order] = {}
         self._maker_left: dict[str, tuple[int, Decimal]] = {}
+        self.watchers: list[Watcher] = []
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -102,9 +104,11 @@ class Engine:
         order.lock = amount
         self.orders.append(order)
         self._open[order.id] = order
-        if request.type in STOP_TYPES:
-            order.working = False
-        elif modifiers.empty_book and request.type == "MARKET":
+        order.working = request.type not in STOP_TYPES
+        self._tell("NEW", order, None, now_ms)
+        if not order.working:
+            return order  # until its stop price is reached
+        if modifiers.empty_book and request.type == "MARKET":
             self._finish(order, Status.EXPIRED, now_ms)
         elif not modifiers.fill_delay_ms:
             self.activate(order, now_ms)
@@ -259,6 +263,7 @@ class Engine:
         elif order.is_limit and buys:
             still = up8(order.request.price * order.remaining * self.burden)
             self._release(order, order.lock - min(order.lock, still))
+        self._tell("TRADE", order, trade, now_ms)
 
     def _third_asset_fee(self, cost: Decimal, rate: Decimal) -> Decimal:
         """The fee in BNB or MX; 0 where none is set, or where less than it is free: then the ordinary fee is taken."""
@@ -276,6 +281,12 @@ class Engine:
         order.status = status
         self.account.update_ms = order.update_ms = now_ms
         del self._open[order.id]
+        if status is not Status.FILLED:
+            self._tell(status.value, order, None, now_ms)
+
+    def _tell(self, what: str, order: Order, trade: Trade | None, now_ms: int) -> None:
+        for watcher in self.watchers:
+            watcher(what, order, trade, now_ms)
 
     def _release(self, order: Order, amount: Decimal) -> None:
         if amount:

@@ -14,6 +14,7 @@ class Stage(StrEnum):
     BEFORE = "before"  # instead of handling the request
     AFTER = "after"  # the request is handled, its answer is lost or broken
     ORDER = "order"  # shapes the order made by the request
+    STREAM = "stream"  # acts on the messages of WebSocket connections, not on requests
     VIEW = "view"  # a condition of the market or the server, seen by matching requests
 
 
@@ -73,5 +74,11 @@ KINDS: dict[str, Kind] = {
     "frozen_price": Kind(Stage.VIEW, _nothing, "no arg", ""),
     "symbol_halted": Kind(Stage.VIEW, lambda a: a is None or isinstance(a, str), "a symbol, or none for all", ""),
     "filter_change": Kind(Stage.VIEW, lambda a: isinstance(a, dict) and bool(a), "an object of filters", None),
+    "ws_drop": Kind(Stage.STREAM, _nothing, "no arg", ""),
+    "ws_silent": Kind(Stage.STREAM, _nothing, "no arg", ""),
+    "ws_garbage": Kind(Stage.STREAM, _nothing, "no arg", ""),
+    "ws_late": Kind(Stage.STREAM, _amount, "seconds, virtual time", None),
+    "ws_shutdown": Kind(Stage.STREAM, _nothing, "no arg", ""),
+    "ws_terminated": Kind(Stage.STREAM, _nothing, "no arg", ""),
     "clock_skew_ms": Kind(Stage.VIEW, is_integer, "milliseconds, may be negative", None),
 }

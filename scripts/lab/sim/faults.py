@@ -92,7 +92,7 @@ class FaultStore:
         """Find and count the faults that act on a request."""
         hit = Hit()
         for fault in list(self.armed):
-            if not fault.fits(method, path):
+            if fault.stage is Stage.STREAM or not fault.fits(method, path):
                 continue
             if fault.stage in (Stage.BEFORE, Stage.AFTER) and (hit.before or hit.after):
                 continue
@@ -106,6 +106,19 @@ class FaultStore:
             else:
                 hit.shaping.append(fault)
         return hit
+
+    def on_stream(self, path: str) -> Fault | None:
+        """The oldest stream fault that fits a message of a WebSocket connection, counted (method WS, its path)."""
+        fits = (fault for fault in self.armed if fault.stage is Stage.STREAM and fault.fits("WS", path))
+        fault = next(fits, None)
+        if fault:
+            self._use(fault)
+        return fault
+
+    def seen_by_streams(self, path: str) -> Hit:
+        """Conditions of the market that last until they are cleared; a counted one belongs to requests."""
+        lasting = (fault for fault in self.armed if fault.stage is Stage.VIEW and fault.left is None)
+        return Hit(shaping=[fault for fault in lasting if fault.fits("WS", path)])
 
     def _use(self, fault: Fault) -> None:
         if fault.left is not None:

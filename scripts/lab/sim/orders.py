@@ -68,6 +68,7 @@ class Order:
     hidden_until_ms: int = 0  # not listed before this time
     fill_cap: Decimal | None = None  # executed never exceeds it
     blocked_bar: int | None = None  # bar whose volume is used up for this order
+    cancel_id: str = ""  # the id the cancel itself was given
     cancel_ms: int | None = None  # an accepted cancel takes effect at this time
     late_ms: int | None = None  # somebody takes the remainder at this time
     trades: list["Trade"] = field(default_factory=list)

@@ -26,6 +26,7 @@ class SimHandle:
         self._server = server
         self._loop = loop
         self.rest_url = self.admin_url = server.url
+        self.ws_url = server.ws_url if server.hub else ""
         self.exchange = server.exchange
 
     @property
@@ -35,7 +36,10 @@ class SimHandle:
 
     def advance(self, ms: int) -> int:
         """Move stepped time by `ms` and return the new now; fills and triggers happen on the way."""
-        return self._do(lambda: self.exchange.advance(ms))
+        now_ms = self._do(lambda: self.exchange.advance(ms))
+        if self._server.hub and self._server.hub.feeds:
+            asyncio.run_coroutine_threadsafe(self._server.settle(), self._loop).result(timeout=60)
+        return now_ms
 
     def books(self) -> dict[str, Any]:
         """As GET /sim/books."""

@@ -12,10 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from lab.sim import admin
+from lab.sim.binance_dialect import BinanceDialect
 from lab.sim.build import Dialect
 from lab.sim.calls import Call, Reply
 from lab.sim.exchange import Exchange
 from lab.sim.faults import Fault
+from lab.sim.ws_hub import WsHub
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1 << 20
@@ -31,6 +33,7 @@ class SimServer:
         self.exchange = exchange
         self._dialect = dialect
         self._runner: web.AppRunner | None = None
+        self.hub = WsHub(exchange, dialect) if isinstance(dialect, BinanceDialect) else None
         self.url = ""
 
     async def start(self, port: int) -> None:
@@ -49,6 +52,8 @@ class SimServer:
 
     async def stop(self) -> None:
         """Close the port and every connection."""
+        if self.hub:
+            await self.hub.close()
         if self._runner:
             await self._runner.cleanup()
 
@@ -57,21 +62,39 @@ class SimServer:
         return {
             "rest_url": self.url, "admin_url": self.url, "venue": self.exchange.venue,
             "symbols": list(self.exchange.markets), "now_ms": self.exchange.now_ms,
-        }  # fmt: skip
+        } | ({"ws_url": self.ws_url} if self.hub else {})  # fmt: skip
+
+    @property
+    def ws_url(self) -> str:
+        """Where WebSockets are served (Binance only)."""
+        return self.url.replace("http:", "ws:")
+
+    async def settle(self) -> None:
+        """What happened up to now is on its way on every WebSocket."""
+        if self.hub:
+            self.hub.pump()
+            await self.hub.flush()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         body = (await request.read()).decode("utf-8", "replace")
         self.exchange.sync()
         if path.startswith(admin.PREFIX):
-            return _response(admin.answer(self.exchange, request.method, path, body))
+            answer = admin.answer(self.exchange, request.method, path, body)
+            await self.settle()
+            return _response(answer)
         call = Call(request.method, path, query, body, request.headers, self.exchange.faults.hit(request.method, path))
         if call.hit.delay_ms:
             await asyncio.sleep(call.hit.delay_ms / 1000)
             self.exchange.sync()
         if call.hit.before:
             return self._instead(request, call, call.hit.before)
+        if self.hub and self.hub.serves(path) and "upgrade" in request.headers.get("Connection", "").lower():
+            self._log(call, "accepted", 101)
+            return await self.hub.serve(request, path, query)
         reply = self._dialect.handle(call)
+        if self.hub:
+            self.hub.pump()
         if call.hit.after:
             return await self._after(request, call, call.hit.after, reply)
         self._log(call, "accepted" if reply.status < 400 else "rejected", reply.status)
