@@ -200,11 +200,12 @@ def _verified(run: Run, fold: Fold | None, report: EngageReport, cancels: Cancel
     for name in left:
         run.warn("WARN", f"open entry: {name}")
     held = kill_snapshot.exposure_lines(fold) if fold is not None else []
+    positions = kill_reasons.positions_of(report.reason, run.settings.config.kill_switch.positions)
     for line in held or ["none"]:
         run.say(f"residual exposure: {line}")
     document = {
         "durable": {"file": report.file_written, "journal": report.journalled}, "problems": list(report.problems),
-        "reason": report.reason, "note": report.note, "level": report.level, "positions": report.positions,
+        "reason": report.reason, "note": report.note, "level": report.level, "positions": positions,
         "cancelled": list(cancels.confirmed), "open_entries": list(left), "exposure": held,
     }  # fmt: skip
     unsure = bool(left) or fold is None
@@ -219,7 +220,7 @@ def _verified(run: Run, fold: Fold | None, report: EngageReport, cancels: Cancel
     count = "unknown" if fold is None else str(len(left))
     text = f"KILL SWITCH — ENGAGED {report.level} {report.reason}{where}; open entries = {count}; positions: "
     code = exit_codes.WARN if unsure and is_live else exit_codes.OK
-    return Outcome(code, text + f"{report.positions}, {len(held)} held", document)
+    return Outcome(code, text + f"{positions}, {len(held)} held", document)
 
 
 def _snapshot(run: Run, fold: Fold | None) -> None:
@@ -249,7 +250,7 @@ def _refused(run: Run, held: tuple[str, ...]) -> Outcome:
 
 def _release_lines(run: Run, fold: Fold | None, found: Latches) -> list[str]:
     """What would release each reason, and what still holds."""
-    lines = kill_words.release_rules(found)
+    lines = kill_words.release_rules(found, run.settings.config.kill_switch.positions)
     if not found.kill.active or fold is None:
         return lines
     facts_of = _facts_of(run, rebase_peak=False)

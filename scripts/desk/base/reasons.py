@@ -87,7 +87,7 @@ class Reason(StrEnum):  # fmt: skip
         "audit:not_writable",
         CRIT,
         "the journal cannot be written",
-        "check disk and permissions of execution-logs",
+        "check disk and permissions of execution-logs, then resume.py --reason TEXT --ack I_UNDERSTAND",
     )
     AUDIT_DAMAGED = (
         "audit:damaged",
@@ -365,7 +365,7 @@ class Reason(StrEnum):  # fmt: skip
         "market:flash_crash",
         CRIT,
         "the price fell more than 10 % in 15 minutes",
-        "kill_switch.py status; release after 15 calm minutes",
+        "after 15 calm minutes: kill_switch.py release --reason TEXT --ack I_UNDERSTAND",
         "flash_crash",
     )
     # -- reconcile
@@ -403,7 +403,7 @@ class Reason(StrEnum):  # fmt: skip
         "capital:daily_loss",
         CRIT,
         "the day's loss is at its limit",
-        "kill_switch.py release next UTC day",
+        "from the next UTC day: kill_switch.py release --reason TEXT --ack I_UNDERSTAND",
         "daily_loss_limit_exceeded",
     )
     DRAWDOWN = (
@@ -490,22 +490,34 @@ class Reason(StrEnum):  # fmt: skip
         "kill:excessive_rest_errors",
         CRIT,
         "REST errors critical two minutes running",
-        "release after 60 s healthy",
+        "after 60 s healthy: kill_switch.py release --reason TEXT --ack I_UNDERSTAND",
         "excessive_rest_errors",
     )
     KILL_WS = (
         "kill:ws_stale_60s",
         CRIT,
         "WebSocket data older than 60 s with positions open",
-        "release after 60 s healthy",
+        "after 60 s healthy: kill_switch.py release --reason TEXT --ack I_UNDERSTAND",
         "ws_stale_60s",
     )
     KILL_KEY = (
         "kill:key_compromise_suspected",
         CRIT,
         "foreign orders: the key may be stolen",
-        "rotate the key, or adopt each foreign order",
+        "change the key (or adopt each foreign order), then: kill_switch.py release --reason TEXT --ack I_UNDERSTAND",
         "key_compromise_suspected",
+    )
+    KILL_ASSESS = (
+        "kill:positions_open",
+        CRIT,
+        "the kill switch is active; the open positions are yours to judge",
+        "orders.py positions; to sell: orders.py flatten --reason TEXT --yes",
+    )
+    KILL_CLOSING = (
+        "kill:positions_closing",
+        CRIT,
+        "the kill switch is active; the router sells the open positions",
+        "none: each tick goes on; orders.py positions shows the rest",
     )
 
 

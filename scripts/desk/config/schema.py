@@ -240,10 +240,26 @@ class Paper(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_ms: Whole = 50
 
 
+Positions = Literal["hold", "close", "assess"]
+
+
+class KillPositions(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[kill_switch.positions]: what each reason does to open positions."""
+
+    max_dd_exceeded: Positions = "hold"
+    daily_loss: Positions = "hold"
+    excessive_rest_errors: Positions = "assess"
+    ws_stale_60s: Positions = "close"
+    flash_crash: Positions = "hold"
+    key_compromise_suspected: Positions = "assess"
+    manual: Positions = "hold"
+
+
 class KillSwitch(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[kill_switch]"""
 
     engage_to_no_post_max_ms: Whole = 100
+    positions: KillPositions = KillPositions()
 
 
 class Arming(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ from desk.execution import (
     cancel,
     cycle_events,
     exits,
+    kill_care,
     lookup,
     naked,
     probe,
@@ -151,6 +152,8 @@ def manage(state: Cycle) -> None:
     cancel.cancel_orphans(state.desk)
     if not state.desk.sends:
         return _say_unmanaged(state)
+    left = kill_care.care(state.desk, lambda: accounts.exit_block(state.desk))
+    state.failures += [f"{name} not yet closed" for name in left]
     for name in sorted(state.desk.fold().positions.positions):
         _say_unknown(state, name)
         if not naked.lost_its_stop_to_a_cancel(state.desk, name):  # else the exit that wanted it comes first

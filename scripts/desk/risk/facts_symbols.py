@@ -14,7 +14,6 @@ import msgspec
 
 from desk.base import clock
 from desk.base.errors import StateError, WorldError
-from desk.base.money import ZERO
 from desk.base.paths import Home
 from desk.config.schema import Config
 from desk.journal.chain import NewEvent
@@ -130,16 +129,9 @@ def _polls(
         return before
     earlier = tuple(poll for poll in before if poll.at_ms < found.book_ms)
     now = Poll(at_ms=found.book_ms, bid=bid, ask=ask)
-    confirmations = [other.mid for other in others] + _last_trade(found)
+    confirmations = [other.mid for other in others] + market.last_traded(found)
     held = market.is_outlier(now, earlier, confirmations, limits.market_data)
     return (*earlier, msgspec.structs.replace(now, held=held))[-facts_polls.POLLS_KEPT :]
-
-
-def _last_trade(found: SymbolFacts) -> list[Decimal]:
-    """The last traded price, by a candle that is still running or just over."""
-    if not found.bars or found.bars_now_ms - found.bars[-1].open_ms >= 2 * found.interval_s * 1000:
-        return []
-    return [found.bars[-1].close] if found.bars[-1].close > ZERO else []
 
 
 def _other_mids(work: Gathering, found: SymbolFacts, mids: Mapping[str, Decimal]) -> tuple[OtherMid, ...]:

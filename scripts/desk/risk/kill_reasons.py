@@ -12,6 +12,7 @@ import msgspec
 
 from desk.base import clock, money
 from desk.base.reasons import Reason
+from desk.config.schema import KillPositions
 from desk.journal.state import Capital
 
 HOLD, CLOSE, ASSESS = "hold", "close", "assess"
@@ -53,11 +54,10 @@ class ReleaseFacts(msgspec.Struct, frozen=True):
 
 
 class KillReason(msgspec.Struct, frozen=True):
-    """One row. `positions`: hold, close (once a fresh source answers) or assess; `release` is the rule in words."""
+    """One row; `release` is the rule in words. What happens to positions is `[kill_switch.positions]` of the config."""
 
     name: str
     code: Reason
-    positions: str
     release: str
     held: Callable[[ReleaseFacts], str]
 
@@ -140,18 +140,15 @@ def _quiet(facts: ReleaseFacts, name: str, code: Reason, window_ms: int) -> str:
 
 
 ROWS: Final[tuple[KillReason, ...]] = (
+    KillReason("max_dd_exceeded", Reason.MAX_DD, "release --rebase-peak, at most once in 7 days", max_drawdown),
+    KillReason("daily_loss", Reason.DAILY_LOSS, "the next UTC day", daily_loss),
+    KillReason("excessive_rest_errors", Reason.KILL_REST, "60 s healthy", excessive_rest_errors),
+    KillReason("ws_stale_60s", Reason.KILL_WS, "60 s healthy", ws_stale),
+    KillReason("flash_crash", Reason.FLASH_CRASH, "15 minutes without the condition", flash_crash),
     KillReason(
-        "max_dd_exceeded", Reason.MAX_DD, HOLD, "release --rebase-peak, at most once in 7 days", max_drawdown
+        "key_compromise_suspected", Reason.KILL_KEY, "every key changed, or each foreign order adopted", key_compromise
     ),
-    KillReason("daily_loss", Reason.DAILY_LOSS, HOLD, "the next UTC day", daily_loss),
-    KillReason("excessive_rest_errors", Reason.KILL_REST, ASSESS, "60 s healthy", excessive_rest_errors),
-    KillReason("ws_stale_60s", Reason.KILL_WS, CLOSE, "60 s healthy", ws_stale),
-    KillReason("flash_crash", Reason.FLASH_CRASH, HOLD, "15 minutes without the condition", flash_crash),
-    KillReason(
-        "key_compromise_suspected", Reason.KILL_KEY, ASSESS, "every key changed, or each foreign order adopted",
-        key_compromise,
-    ),
-    KillReason("manual", Reason.KILL_MANUAL, HOLD, "any time", manual),
+    KillReason("manual", Reason.KILL_MANUAL, "any time", manual),
 )  # fmt: skip
 CONDITIONS: Final = frozenset({"excessive_rest_errors", "ws_stale_60s", "flash_crash"})  # measured each heartbeat
 BY_NAME: Final = {row.name: row for row in ROWS}
@@ -176,7 +173,13 @@ def still_held(reasons: tuple[str, ...], facts: ReleaseFacts) -> tuple[str, ...]
     return tuple(dict.fromkeys(clause for clause in clauses if clause))
 
 
-def positions_policy(reasons: tuple[str, ...]) -> str:
+def positions_of(name: str, chosen: KillPositions) -> str:
+    """What one reason does to open positions: hold, close or assess."""
+    found: str = getattr(chosen, row_of(name).name)
+    return found
+
+
+def positions_policy(reasons: tuple[str, ...], chosen: KillPositions) -> str:
     """What happens to open positions under these reasons: close outranks assess outranks hold."""
-    wanted = {row_of(name).positions for name in reasons}
+    wanted = {positions_of(name, chosen) for name in reasons}
     return next((policy for policy in (CLOSE, ASSESS) if policy in wanted), HOLD)

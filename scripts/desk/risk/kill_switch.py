@@ -30,7 +30,6 @@ class EngageReport(msgspec.Struct, frozen=True):
     reason: str
     note: str
     level: str
-    positions: str  # hold | close | assess
     file_written: bool
     journalled: bool
     problems: tuple[str, ...] = ()
@@ -75,9 +74,7 @@ def engage(
         lambda doc: kill_forms.engaged_doc(doc, row, note, level, by, key_marks),
         lambda fold: kill_forms.activated(fold, row, note, level, by),
     )
-    return EngageReport(
-        row.name, note, level, row.positions, not written.file_problem, not written.journal_problem, written.problems
-    )
+    return EngageReport(row.name, note, level, not written.file_problem, not written.journal_problem, written.problems)
 
 
 def release(home: Home, journal: Journal, reason: str, by: str, facts_of: FactsOf, *, is_live: bool) -> ReleaseReport:

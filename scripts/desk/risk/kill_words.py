@@ -1,6 +1,7 @@
 """The kill switch in words: one line each for state, file, journal and the ways out. Pure; prints nothing."""
 
 from desk.base import clock
+from desk.config.schema import KillPositions
 from desk.journal.state import Fold
 from desk.risk import kill_reasons
 from desk.risk.latches import Latches
@@ -36,9 +37,10 @@ def journal_line(fold: Fold | None) -> str:
     return f"{latch.state}{named} since {clock.iso(latch.since_ms)} by {latch.by or '-'}"
 
 
-def release_rules(found: Latches) -> list[str]:
+def release_rules(found: Latches, chosen: KillPositions) -> list[str]:
     """For each reason that holds: how it lets go, and what happens to positions."""
     if not found.kill.active:
         return []
     rows = {kill_reasons.row_of(name).name: kill_reasons.row_of(name) for name in found.kill.reasons}
-    return [f"{row.name}: {row.release}; positions: {row.positions}" for row in rows.values()]
+    does = {name: kill_reasons.positions_of(name, chosen) for name in rows}
+    return [f"{name}: {row.release}; positions: {does[name]}" for name, row in rows.items()]

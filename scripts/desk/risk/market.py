@@ -143,7 +143,19 @@ def is_outlier(poll: Poll, before: Sequence[Poll], confirmations: Iterable[Decim
         return False
     if before[-1].held and _distance(poll.mid, before[-1].mid) <= limits.outlier_frac:
         return False  # two polls in a row say so
-    return not any(_distance(poll.mid, price) <= limits.cross_venue_block_frac for price in confirmations)
+    return not is_confirmed(poll.mid, confirmations, limits)
+
+
+def is_confirmed(mid: Decimal, prices: Iterable[Decimal], limits: MarketData) -> bool:
+    """Another source knows about this price; with none it is not confirmed."""
+    return any(_distance(mid, price) <= limits.cross_venue_block_frac for price in prices)
+
+
+def last_traded(found: SymbolFacts) -> list[Decimal]:
+    """The last traded price, by a candle that is still running or just over."""
+    if not found.bars or found.bars_now_ms - found.bars[-1].open_ms >= 2 * found.interval_s * 1000:
+        return []
+    return [found.bars[-1].close] if found.bars[-1].close > ZERO else []
 
 
 def is_frozen(polls: Sequence[Poll], equal_max: int) -> bool:

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from desk.base.reasons import Reason
+from desk.config.schema import KillPositions
 from desk.journal.state import Capital
 from desk.risk import kill_reasons
 from desk.risk.kill_reasons import CALM_MS, HEALTHY_MS, REBASE_GAP_MS, ReleaseFacts, still_held
@@ -127,11 +129,24 @@ def test_every_reason_must_let_go() -> None:
 
 
 def test_positions_follow_the_strictest_reason() -> None:
-    assert kill_reasons.positions_policy(("manual",)) == "hold"
-    assert kill_reasons.positions_policy(("manual", "excessive_rest_errors")) == "assess"
-    assert kill_reasons.positions_policy(("excessive_rest_errors", "ws_stale_60s")) == "close"
-    assert {row.name for row in kill_reasons.ROWS} == {
-        "max_dd_exceeded", "daily_loss", "excessive_rest_errors", "ws_stale_60s", "flash_crash",
-        "key_compromise_suspected", "manual",
+    chosen = KillPositions()
+    assert kill_reasons.positions_policy(("manual",), chosen) == "hold"
+    assert kill_reasons.positions_policy(("manual", "excessive_rest_errors"), chosen) == "assess"
+    assert kill_reasons.positions_policy(("excessive_rest_errors", "ws_stale_60s"), chosen) == "close"
+    assert kill_reasons.positions_policy(("a text by hand",), KillPositions(manual="close")) == "close"
+
+
+def test_every_reason_has_its_row_its_choice_and_the_rules_default() -> None:
+    defaults = {
+        "max_dd_exceeded": "hold", "daily_loss": "hold", "excessive_rest_errors": "assess", "ws_stale_60s": "close",
+        "flash_crash": "hold", "key_compromise_suspected": "assess", "manual": "hold",
     }  # fmt: skip
-    assert all(row.code.severity == "CRIT" and row.code.action for row in kill_reasons.ROWS)
+    assert {row.name for row in kill_reasons.ROWS} == set(defaults)
+    assert msgspec.structs.asdict(KillPositions()) == defaults  # rules.md, Kill switch
+
+
+def test_every_reason_names_the_command_that_releases_it() -> None:
+    for row in kill_reasons.ROWS:
+        assert row.code.severity == "CRIT"
+        assert "kill_switch.py release " in row.code.action, row.name
+        assert ("--rebase-peak" in row.code.action) is (row.name == "max_dd_exceeded")
