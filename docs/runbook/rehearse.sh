@@ -1,7 +1,7 @@
 # A rehearsal room: an exchange in a box and a PAPER folder of its own, for the rest of this shell. Nothing else is
 # touched, and time stands still until you say `minutes`. Source it in the checkout, after `make setup`:
 #
-#   . docs/runbook/rehearse.sh
+#   . docs/runbook/rehearse.sh             Binance and BTCUSDT; VENUE=btcturk SYMBOL=BTCTRY before it: that one
 #   minutes 3                   three minutes pass; the due jobs run, as cron would run them (in LIVE: router.py --live)
 #   silence 10                  ten minutes pass and nothing runs
 #   signal_buy 100              leave a signal: buy for 100 (quote currency), stop 2 % below, target 3 % above
@@ -48,16 +48,19 @@ fault() {
 no_faults() { _admin DELETE /sim/faults; }
 
 signal_buy() {
-  .venv/bin/python - "$SIM_URL" "$SANAD_HOME" "$1" <<'PY'
+  .venv/bin/python - "$SIM_URL" "$SANAD_HOME" "$VENUES" "$UNIVERSE_SYMBOLS" "$1" <<'PY'
 import json, os, sys, urllib.request
 from datetime import datetime, timedelta, timezone
-url, home, notional = sys.argv[1:]
+url, home, venue, symbol, notional = sys.argv[1:]
 get = lambda path: json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + path, timeout=10))
 now = datetime.fromtimestamp(get("/sim/clock")["now_ms"] / 1000, timezone.utc)
-ask = float(get("/api/v3/ticker/bookTicker?symbol=BTCUSDT")["askPrice"])
+if venue == "btcturk":
+    ask = float(get(f"/api/v2/ticker?pairSymbol={symbol}")["data"][0]["ask"])
+else:
+    ask = float(get(f"/api/v3/ticker/bookTicker?symbol={symbol}")["askPrice"])
 name = f"rehearsal-{now:%H%M}"
 signal = {
-    "id": name, "source": "rehearsal", "venue": "binance", "symbol": "BTCUSDT", "side": "BUY", "kind": "ENTRY",
+    "id": name, "source": "rehearsal", "venue": venue, "symbol": symbol, "side": "BUY", "kind": "ENTRY",
     "notional_quote": notional, "edge_bps": "100", "stop_price": f"{ask * 0.98:.2f}",
     "target_price": f"{ask * 1.03:.2f}", "created_at": now.isoformat(),
     "expires_at": (now + timedelta(hours=1)).isoformat(),
@@ -65,7 +68,7 @@ signal = {
 with open(f"{home}/signals/.{name}.tmp", "w") as handle:
     json.dump(signal, handle)
 os.replace(handle.name, f"{home}/signals/{name}.json")  # by rename, so that no router reads half a signal
-print(f"signals/{name}.json: BUY BTCUSDT for {notional}")
+print(f"signals/{name}.json: BUY {symbol} for {notional}")
 PY
 }
 
@@ -100,12 +103,14 @@ rehearsal_end() {
 }
 
 SANAD_HOME=$(mktemp -d) && mkdir "$SANAD_HOME/signals" && : >"$SANAD_HOME/.env"
-.venv/bin/python scripts/exchange_sim.py --venue binance --symbol BTCUSDT --seed "${SEED:-11}" --step \
+VENUES=${VENUE:-binance} UNIVERSE_SYMBOLS=${SYMBOL:-BTCUSDT}
+.venv/bin/python scripts/exchange_sim.py --venue "$VENUES" --symbol "$UNIVERSE_SYMBOLS" --seed "${SEED:-11}" --step \
   >"$SANAD_HOME/exchange.json" &
 SIM_PID=$! _MINUTE=0
 for _ in {1..300}; do [ -s "$SANAD_HOME/exchange.json" ] && break; sleep 0.1; done
 SIM_URL=$(.venv/bin/python -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["rest_url"])' \
   "$SANAD_HOME/exchange.json") || return 2
-export SANAD_HOME SYSTEM_MODE=PAPER VENUE_ENV=sim VENUES=binance UNIVERSE_SYMBOLS=BTCUSDT SAFE_MODE=false DRY_RUN=false
-export BINANCE_REST_URL=$SIM_URL BINANCE_API_KEY=simkey BINANCE_API_SECRET=simsecret SANAD_CLOCK=$SIM_URL/sim/clock
+export SANAD_HOME SYSTEM_MODE=PAPER VENUE_ENV=sim VENUES UNIVERSE_SYMBOLS SAFE_MODE=false DRY_RUN=false
+export SANAD_CLOCK=$SIM_URL/sim/clock "${VENUES^^}_REST_URL=$SIM_URL"
+export "${VENUES^^}_API_KEY=simkey" "${VENUES^^}_API_SECRET=simsecret"
 echo "rehearsal folder $SANAD_HOME, exchange $SIM_URL"

@@ -445,6 +445,17 @@ def test_a_cancel_is_only_received_and_takes_effect_later(turk, shared_json):
     refused(turk.cancel(made), "ORDER_COULD_NOT_BE_CANCELED")
 
 
+def test_while_time_stands_still_the_fourth_request_sees_the_cancel(turk):
+    made = turk.bid_below()["id"]
+    turk.cancel(made)
+    assert [turk.seen(made)["status"] for _ in range(4)] == [*["Untouched"] * 3, "Canceled"]
+    assert D(turk.sim.books()["balances"]["TRY"]["locked"]) == 0
+    lagging = turk.bid_below()["id"]
+    turk.sim.fault("listing_lag", **DELETE, arg=1)
+    turk.cancel(lagging)
+    assert {turk.seen(lagging)["status"] for _ in range(9)} == {"Untouched"}, "a cancel that lags is not hurried"
+
+
 @pytest.mark.parametrize(("fraction", "status"), [(None, "Closed"), ("0.25", "Canceled")])
 def test_a_fill_may_arrive_between_the_delete_and_the_final_state(turk, fraction, status):
     made = turk.bid_below("0.02")

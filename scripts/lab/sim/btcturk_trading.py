@@ -1,6 +1,7 @@
 """BTCTurk's signed endpoints: placing, cancelling and asking for orders, trades and balances.
 
-A cancel is only received: it takes effect CANCEL_DELAY_MS later in virtual time, and the order may fill until then.
+A cancel is only received: it takes effect CANCEL_DELAY_MS later in virtual time (with --step: at the latest with the
+fourth request after it), and the order may fill until then.
 Faults on the DELETE shape this: `listing_lag` postpones the effect, `late_fill` fills the order that many seconds
 after the DELETE (wholly, or the fraction of `partial_fill`) and lets the cancel follow.
 

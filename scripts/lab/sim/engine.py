@@ -22,6 +22,7 @@ from lab.sim.terms import STANDARD, Terms
 
 MAKER_SHARE = Decimal("0.25")
 NO_MODIFIERS = Modifiers()
+CANCEL_ASKS = 4
 Watcher = Callable[[str, Order, Trade | None, int], None]  # NEW, TRADE, CANCELED or EXPIRED; the order, its trade, when
 
 
@@ -148,6 +149,15 @@ class Engine:
                 step = self.markets[order.request.symbol].rules.step
                 order.fill_cap = order.executed + fillable_floor(order.remaining * modifiers.fill_fraction, step)
         order.cancel_ms = cancel_ms if order.cancel_ms is None else min(order.cancel_ms, cancel_ms)
+
+    def hear(self, now_ms: int) -> None:
+        """A request came in while time stands still. A cancel that only waits for the next millisecond acts with the
+        CANCEL_ASKS-th request after it: whoever asks again and again sees its end, as on a real exchange."""
+        for order in list(self._open.values()):
+            if order.cancel_ms == now_ms + 1:
+                order.cancel_asks += 1
+                if order.cancel_asks >= CANCEL_ASKS:
+                    self.cancel(order, now_ms)
 
     def lift_caps(self) -> None:
         """Forget every partial_fill cap: capped orders may go on filling."""

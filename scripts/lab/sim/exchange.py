@@ -64,6 +64,12 @@ class Exchange:
         self._run_to(target)
         return self.now_ms
 
+    def hear(self) -> None:
+        """One of the exchange's own requests arrives."""
+        self.sync()
+        if self.clock.mode is TimeMode.STEP:
+            self.engine.hear(self.now_ms)
+
     def advance(self, ms: int) -> int:
         """Move stepped time by `ms` >= 0; returns the new now.
 

@@ -70,6 +70,7 @@ class Order:
     blocked_bar: int | None = None  # bar whose volume is used up for this order
     cancel_id: str = ""  # the id the cancel itself was given
     cancel_ms: int | None = None  # an accepted cancel takes effect at this time
+    cancel_asks: int = 0  # requests heard since, while time stood still just before it
     late_ms: int | None = None  # somebody takes the remainder at this time
     trades: list["Trade"] = field(default_factory=list)
 

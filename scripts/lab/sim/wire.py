@@ -83,6 +83,7 @@ class SimServer:
             answer = admin.answer(self.exchange, request.method, path, body)
             await self.settle()
             return _response(answer)
+        self.exchange.hear()
         call = Call(request.method, path, query, body, request.headers, self.exchange.faults.hit(request.method, path))
         if call.hit.delay_ms:
             await asyncio.sleep(call.hit.delay_ms / 1000)
