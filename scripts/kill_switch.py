@@ -60,12 +60,14 @@ Canceller = Callable[[Run], CancelReport]
 def cancel_entries(run: Run) -> CancelReport:
     """Cancel every pending entry on the exchange the orders went to (the paper exchange in PAPER)."""
     from clients import clients_of  # only here: engage must work when no client can be made
-    from desk.execution import cancel
-    from desk.execution.accounts import Accounts
-    from desk.execution.desk import Desk
+    from desk.execution import aftercare, cancel
+    from desk.execution.operator_desk import Hands, protect_uncovered
 
-    desk = Desk(run, Accounts(run, clients_of(run)).account_of)
-    gone, left = cancel.cancel_open_entries(desk, "kill_switch")
+    hands = Hands.of(run, clients_of(run))
+    before = aftercare.uncovered(hands.desk.fold())
+    gone, left = cancel.cancel_open_entries(hands.desk, "kill_switch")
+    after = aftercare.uncovered(hands.desk.fold())
+    protect_uncovered(hands, [name for name, rest in after.items() if rest > before.get(name, 0)])
     return CancelReport(tuple(gone), tuple(left))
 
 

@@ -1,5 +1,6 @@
-"""Reconcile: exchange truth, unknown orders, money, drift. Owns its table of repairs and the verdict; sends no order.
+"""Reconcile: exchange truth, unknown orders, money, drift. Owns its table of repairs and the verdict.
 
+The only orders it sends protect what its own bookings left without a stop (in LIVE with `--live`).
 Exit 0: clean; 1: differences, each named, or something could not be read; 2: failed or bad usage; 3: busy.
 """
 
@@ -15,9 +16,10 @@ from clients import clients_of
 from desk.base import clock, exit_codes
 from desk.base.errors import StateCorrupt
 from desk.base.reasons import Reason
-from desk.execution import reconcile, repair
+from desk.execution import aftercare, reconcile, repair
 from desk.execution.accounts import Accounts
 from desk.execution.desk import Desk
+from desk.execution.operator_desk import Hands
 from desk.execution.trouble import latched
 from desk.risk import pause
 from desk.runtime import operator_args
@@ -28,12 +30,14 @@ DOOR: Final = "reconcile"
 REPAIRS: Final = {"adopt": repair.adopt, "disown": repair.disown}
 
 
-def compare(run: Run) -> Outcome:
-    """Look everything up, book it, compare, say each difference by name."""
+def compare(run: Run, live: bool = False) -> Outcome:
+    """Look everything up, book it, protect what that left bare, compare, say each difference by name."""
     with latched(run):
-        desk, usable = _desk(run)
+        hands, usable = _hands(run)
         run.stage("RECONCILE")
-        found = reconcile.run(desk, run.settings.venues, usable)
+        before = aftercare.uncovered(hands.desk.fold())
+        found = reconcile.run(hands.desk, run.settings.venues, usable)
+        aftercare.protect_new(hands, before, live)
     for difference in found.differences:
         run.say(f"DIFF {difference.venue} {difference.name} {difference.subject}: {difference.detail}")
     if found.score >= run.settings.config.reconcile.drift_pause:
@@ -45,7 +49,7 @@ def compare(run: Run) -> Outcome:
 
 def mend(run: Run, how: str, intent_id: str, reason: str, ack: str) -> Outcome:
     """Settle one quarantined intent by the operator's word; without the acknowledgement only say what it would do."""
-    desk, _ = _desk(run)
+    desk = _hands(run)[0].desk
     if ack != "I_UNDERSTAND":
         return Outcome(exit_codes.WARN, f"RECONCILE END — dry run: would {how} {intent_id}; add --ack I_UNDERSTAND")
     text = REPAIRS[how](desk, intent_id, reason)
@@ -57,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse and run; returns the exit code."""
     options = _parser().parse_args(argv)
     if options.repair is None:
-        return run_door(DOOR, compare, as_json=options.json)
+        return run_door(DOOR, lambda run: compare(run, options.live), as_json=options.json)
     how, intent_id = options.repair
     if how not in REPAIRS:
         operator_args.refuse("reconcile.py", f"--repair {how}: unknown; use {' or '.join(REPAIRS)}")
@@ -66,12 +70,12 @@ def main(argv: list[str] | None = None) -> int:
     return run_door(DOOR, lambda run: mend(run, how, intent_id, options.reason, options.ack), as_json=options.json)
 
 
-def _desk(run: Run) -> tuple[Desk, tuple[str, ...]]:
+def _hands(run: Run) -> tuple[Hands, tuple[str, ...]]:
     """The working table, and the venues whose account can be asked."""
     accounts = Accounts(run, clients_of(run))
     desk = Desk(run, accounts.account_of, accounts.rules)
     accounts.known_offsets(desk)
-    return desk, accounts.open()
+    return Hands(run, desk, accounts), accounts.open()
 
 
 def _write_state(run: Run, found: reconcile.Result) -> None:
@@ -112,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--reason", type=operator_args.reason, help="why, for the journal")
     parser.add_argument("--ack", default="", help="I_UNDERSTAND; without it --repair is a dry run")
+    parser.add_argument("--live", action="store_true", help="in LIVE: protect what its bookings left without a stop")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 

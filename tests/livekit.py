@@ -44,7 +44,7 @@ class Live(badkit.Rig):
     def tick(self, *router: str) -> dict[str, badkit.Said]:
         """The next minute: reconcile, the router (with --live unless told otherwise), heartbeat."""
         self.minute()
-        reconciled, routed = self.door("reconcile"), self.door("router", *(router or ("--live",)))
+        reconciled, routed = self.door("reconcile", "--live"), self.door("router", *(router or ("--live",)))
         return {"reconcile": reconciled, "router": routed, "heartbeat": self.door("heartbeat")}
 
     def arm(self) -> None:

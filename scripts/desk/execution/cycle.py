@@ -228,6 +228,7 @@ def settle(state: Cycle) -> None:
         return
     if clock.monotonic_s() > state.run.deadline_s:
         state.failures.append("the tick deadline passed")
+    state.desk.look_again()
     for name in sorted(state.touched | set(state.desk.fold().positions.positions)):
         _manage_one(state, name, rest_only=name not in state.touched)
 

@@ -67,6 +67,10 @@ class Desk:
             self._known = self.run.journal.read_fold()
         return self._known
 
+    def look_again(self) -> None:
+        """Fold to the journal's tail: another door may have booked since."""
+        self._known = self.run.journal.read_fold()
+
     def commit(self, decide: Callable[[Fold], Sequence[NewEvent]]) -> Fold:
         """Append what `decide` wants as one durable group, noted stages first; nothing wanted, nothing written."""
 

@@ -128,8 +128,11 @@ def needs_care(fold: Fold, names: Iterable[str]) -> list[str]:
     return sorted(n for n, p in held.items() if p is not None and p.quantity - intents.reserved(fold, p) > ZERO)
 
 
-def protect_uncovered(hands: Hands, names: Iterable[str]) -> list[str]:
-    """Fills that came with the cancels are protected here, under the lease; a busy holder does it in its own tick.
+def protect_uncovered(hands: Hands, names: Iterable[str], wait_s: float = 0.0) -> list[str]:
+    """Fills that were just booked are protected here, under the lease; a busy holder does it in its own tick.
+
+    Args:
+        wait_s: how long the lease is waited for.
 
     Returns:
         Positions left to the lease holder's tick, or whose protection failed.
@@ -138,8 +141,11 @@ def protect_uncovered(hands: Hands, names: Iterable[str]) -> list[str]:
     if not wanted:
         return []
     try:
-        with order_lease(hands.run.home, hands.run.door):
-            hands.snapshot()
+        with order_lease(hands.run.home, hands.run.door, wait_s):
+            hands.desk.look_again()
+            wanted = needs_care(hands.desk.fold(), wanted)  # the holder may have done it meanwhile
+            if wanted:
+                hands.snapshot()
             return [name for name in wanted if not restore(hands, name)]
     except LockBusy as busy:
         hands.run.say(f"left to the lease holder ({busy.what}): {', '.join(wanted)}")
