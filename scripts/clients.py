@@ -5,10 +5,11 @@ venue table (`desk/venues/table.py`), so a tick loads only the venues it trades.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import cast
 
+from desk.execution import trouble
 from desk.runtime.tick import Run
 from desk.venues import table
 from desk.venues.protocol import VenueClient
@@ -26,6 +27,7 @@ def clients_of(run: Run) -> Callable[[str], VenueClient]:
         door = import_module(table.row(venue).door)
         client = door.make_client(run.settings, script=run.door, log=run.log.line)
         client.caller.guard.deadline_s = run.deadline_s  # no read outlives the tick
+        client.caller.on_refused_again = partial(trouble.stamp_refused, run)
         return cast(VenueClient, client)
 
     return client_of

@@ -13,7 +13,7 @@ from typing import Final
 from desk.base import clock
 from desk.base.errors import WorldError
 from desk.base.reasons import Reason, find
-from desk.execution import fills, lookup
+from desk.execution import fills, lookup, trouble
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.intent import OrderPlan
@@ -62,6 +62,17 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
     """
     if plan.kind == intents.ENTRY:  # an exit whose protection is cancelled already is carried through
         desk.run.check_deadline()
+    sent = _over_a_ready_way(desk, plan, last_check)
+    if not _is_stamp_refused(sent.intent):
+        return sent
+    if plan.kind == intents.EXIT:  # definitely not executed: once more, with an id and a stamp of its own
+        sent = _over_a_ready_way(desk, plan, last_check)
+    if _is_stamp_refused(sent.intent) and _was_refused_before(desk.fold(), plan.venue, sent.order_id):
+        trouble.stamp_refused(desk.run, f"{plan.leg} {plan.side} {plan.symbol} {sent.order_id}")
+    return sent
+
+
+def _over_a_ready_way(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
     with ExitStack() as way:
         try:
             way.enter_context(desk.account_of(plan.venue).ready(_purpose(plan)))
@@ -168,6 +179,16 @@ def _end(desk: Desk, plan: OrderPlan, order_id: str, name: Event, data: dict[str
     desk.commit_events(
         intents.event(name, plan.venue, plan.symbol, {"client_order_id": order_id, **data}, plan.decision_id, codes)
     )
+
+
+def _is_stamp_refused(intent: Intent | None) -> bool:
+    return intent is not None and intent.code == str(Klass.RESYNC_CLOCK)
+
+
+def _was_refused_before(fold: Fold, venue: str, order_id: str) -> bool:
+    """The venue's order before this one ended in the same refusal; the clock was measured anew in between."""
+    earlier = [i for name, i in fold.intents.intents.items() if i.venue == venue and name != order_id]
+    return bool(earlier) and _is_stamp_refused(earlier[-1])
 
 
 def _exceeds_position(fold: Fold, plan: OrderPlan) -> bool:

@@ -83,6 +83,7 @@ class Caller:
         key_headers: the header that names the key; sent with signed requests only.
         need_keys: raises ConfigError naming the variable that is missing.
         signed_headers: where the exchange wants stamp and signature in headers, makes them; None: in the query.
+        on_refused_again: told when a stamp is refused after a new measurement too (rules.md, Clock: PAUSE in LIVE).
     """
 
     guard: Guard
@@ -95,6 +96,7 @@ class Caller:
     home: Home
     clock_limits: ClockLimits
     signed_headers: SignedHeaders | None = None
+    on_refused_again: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
         self.clock = VenueClock(self.home, self.row.name, self.clock_limits, self.server_time, self.guard.log)
@@ -151,7 +153,12 @@ class Caller:
             self.clock.resync()
             if PURPOSES[purpose].is_order or "timestamp" in fixed:
                 raise
-        return attempt()
+        try:
+            return attempt()
+        except VenueError as error:
+            if error.class_ is Klass.RESYNC_CLOCK:
+                self.on_refused_again(error.line())
+            raise
 
     @contextmanager
     def ready(self, purpose: Purpose) -> Iterator[None]:
