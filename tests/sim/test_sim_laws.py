@@ -1,6 +1,7 @@
 """Laws that hold for any sequence of requests: money is conserved, nothing is negative, the seed decides everything."""
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from lab.sim.build import SimConfig, build
 from lab.sim.clock import TimeMode
+from lab.sim.order_lists import ListPlan
 from lab.sim.orders import Modifiers, OrderRequest
 from lab.sim.rejections import Rejection
 
@@ -26,8 +28,14 @@ place = st.tuples(
     st.just("place"), st.sampled_from(SYMBOLS), st.sampled_from(["BUY", "SELL"]), st.sampled_from(KINDS),
     st.integers(-300, 300), st.integers(1, 4000), st.sampled_from(["GTC", "IOC", "FOK"]), modifiers, st.booleans(),
 )  # fmt: skip
+listed = st.tuples(
+    st.just("list"), st.sampled_from(SYMBOLS), st.sampled_from(["OCO", "OTO", "OTOCO", "OPO", "OPOCO"]),
+    st.integers(-40, 40), st.integers(60, 3000), st.sampled_from(["GTC", "IOC", "FOK"]),
+    st.sampled_from([0, 0, 10, 50]), st.builds(replace, modifiers, pending_delay_ms=st.sampled_from([0, 0, 5000])),
+)  # fmt: skip
 step = st.one_of(
     place,
+    listed,
     st.tuples(st.just("advance"), st.sampled_from([1, 999, 60_000, 3_600_000])),
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("lift")),
@@ -52,6 +60,23 @@ def request_for(exchange, symbol, side, kind, offset_bp, size, force, by_quote, 
     )
 
 
+def plan_for(exchange, symbol, kind, offset_bp, size, force, trailing_bps, number):
+    """A list near the price: buys `offset_bp` away, target and stop half a percent around it."""
+    rules, price = exchange.markets[symbol].rules, exchange.markets[symbol].path.price_at(exchange.now_ms)
+
+    def at(basis_points):
+        return (price * (10_000 + basis_points) / 10_000).quantize(rules.tick)
+
+    quantity = (rules.min_notional * size / 10 / price).quantize(rules.step)
+    sold = D(0) if kind.startswith("OPO") else quantity if number % 3 else quantity - rules.step
+    target = OrderRequest(symbol, "SELL", "LIMIT_MAKER", f"t{number}", sold, price=at(50))
+    stop = OrderRequest(symbol, "SELL", "STOP_LOSS_LIMIT", f"s{number}", sold, price=at(-70), stop_price=at(-50),
+                        trailing_bps=D(trailing_bps))  # fmt: skip
+    working = OrderRequest(symbol, "BUY", "LIMIT", f"w{number}", quantity, price=at(offset_bp), time_in_force=force)
+    exits = (target, stop) if kind.endswith("OCO") else (stop,)
+    return ListPlan(f"l{number}", None if kind == "OCO" else working, exits, kind.startswith("OPO"))
+
+
 def play(exchange, steps):
     accepted = 0
     for number, (what, *rest) in enumerate(steps):
@@ -66,6 +91,16 @@ def play(exchange, steps):
                 exchange.engine.cancel_later(opened[rest[0] % len(opened)], exchange.now_ms, 1, late)
             elif opened:
                 exchange.engine.cancel(opened[rest[0] % len(opened)], exchange.now_ms)
+        elif what == "list":
+            symbol, kind, offset, size, force, trailing, changes = rest
+            rules = exchange.markets[symbol].rules
+            plan = plan_for(exchange, symbol, kind, offset, size, force, trailing, number)
+            try:
+                exchange.engine.lists.place(plan, exchange.now_ms, rules, changes)
+                accepted += 1
+            except Rejection:
+                pass
+            exchange.sync()
         else:
             symbol, side, kind, offset, size, force, changes, by_quote = rest
             wanted = request_for(exchange, symbol, side, kind, offset, size, force, by_quote, number)
@@ -94,10 +129,27 @@ def check_laws(exchange):
         assert order.is_open or order.lock == 0
         rules = exchange.markets[order.request.symbol].rules
         locked[rules.quote if order.request.side == "BUY" else rules.base] += order.lock
+    for one in exchange.engine.lists.all:
+        locked[exchange.markets[one.symbol].rules.base] += one.reserve
+        check_list(one)
     for asset, balance in exchange.account.balances.items():
         assert balance.free >= 0 and balance.locked >= 0
         assert balance.locked == locked[asset]
         assert balance.free + balance.locked == D(expected[asset]["initial"]) + flow[asset]
+
+
+def check_list(one):
+    """One leg of a pair at most trades; exits trade only after a working order that is whole; a done list is still."""
+    assert sum(bool(leg.executed) for leg in one.exits) <= 1
+    waits = one.working is not None and one.working.status.value != "FILLED"
+    for leg in one.exits:
+        assert not (waits and (leg.executed or leg.lock))
+        assert not (leg.is_pending and leg.lock)
+    assert (one.status == "ALL_DONE") == (not any(leg.is_open for leg in one.legs))
+    assert one.reserve == 0 or (one.pays_itself and one.status == "EXECUTING")
+    standing = [leg for leg in one.exits if leg.is_open and not leg.is_pending]
+    if len(standing) == 2:
+        assert min(leg.lock for leg in standing) == 0 and not any(leg.executed for leg in standing)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -131,6 +183,34 @@ def test_a_long_busy_day_is_conserved_and_really_trades(venue):
     accepted = play(exchange, steps)
     assert accepted > 50 and len(exchange.engine.trades) > 50
     assert any(trade.is_maker for trade in exchange.engine.trades)
+
+
+def test_a_busy_day_of_lists_is_conserved_and_every_end_is_seen():
+    import random
+
+    source, seen = random.Random(11), set()
+    exchange = exchange_for(3)
+    steps = []
+    for _ in range(400):
+        changes = Modifiers(fill_delay_ms=source.choice([0, 0, 5000]), pending_delay_ms=source.choice([0, 0, 5000]),
+                            fill_fraction=source.choice([None, None, None, D("0.4")]))  # fmt: skip
+        steps.append(
+            ("list", source.choice(SYMBOLS), source.choice(["OCO", "OTO", "OTOCO", "OPO", "OPOCO"]),
+             source.randint(-100, 20), source.randint(60, 3000), source.choice(["GTC", "IOC", "FOK"]),
+             source.choice([0, 0, 10, 50]), changes)
+        )  # fmt: skip
+        steps.append(("advance", source.choice([1, 1000, 60_000, 600_000, 3_600_000])))
+        if source.random() < 0.3:
+            steps.append(("cancel", source.randint(0, 50)))
+    play(exchange, steps)
+    for one in exchange.engine.lists.all:
+        seen |= {(leg.request.type, leg.status.value, leg.expiry_reason) for leg in one.exits}
+    assert len(exchange.engine.lists.all) > 100
+    for end in (("LIMIT_MAKER", "FILLED", ""), ("STOP_LOSS_LIMIT", "FILLED", ""), ("STOP_LOSS_LIMIT", "CANCELED", ""),
+                ("LIMIT_MAKER", "EXPIRED", "OCO_TRIGGER"), ("STOP_LOSS_LIMIT", "EXPIRED", "OCO_TRIGGER"),
+                ("STOP_LOSS_LIMIT", "EXPIRED", "OTO_PHASE_ONE_EXPIRED"),
+                ("STOP_LOSS_LIMIT", "EXPIRED", "REJECTED")):  # fmt: skip
+        assert end in seen
 
 
 def drive(client):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lab.sim.binance_account import BinanceAccount
+from lab.sim.binance_lists import LIST_KINDS, BinanceLists
 from lab.sim.binance_market import BinanceMarket
 from lab.sim.binance_orders import BinanceOrders
 from lab.sim.binance_tickers import BinanceTickers
@@ -22,7 +23,9 @@ def endpoints(exchange: Exchange, limits: BinanceLimits) -> Table:
     """(method, path) -> endpoint."""
     account = BinanceAccount(exchange, limits)
     public = _public_table(BinanceMarket(exchange, limits)) | _ticker_table(BinanceTickers(exchange))
-    return public | _order_table(BinanceOrders(exchange, limits)) | _account_table(account) | _neighbours(account)
+    orders = BinanceOrders(exchange, limits)
+    lists = _list_table(BinanceLists(exchange, limits, orders))
+    return public | _order_table(orders) | lists | _account_table(account) | _neighbours(account)
 
 
 def _depth_weight(params: dict[str, str]) -> int:
@@ -86,6 +89,23 @@ def _order_table(at: BinanceOrders) -> Table:
         ("DELETE", "order"): Endpoint(at.cancel, fixed(1), True, cancel, free_when_accepted=True),
         ("POST", "order/cancelReplace"): Endpoint(at.cancel_replace, fixed(1), True, replace, True, True),
         ("DELETE", "openOrders"): Endpoint(at.cancel_all, fixed(1), True, names("symbol"), free_when_accepted=True),
+    }
+    return {(method, f"/api/v3/{path}"): endpoint for (method, path), endpoint in rows.items()}
+
+
+def _list_table(at: BinanceLists) -> Table:
+    rows = {
+        ("POST", f"orderList/{kind}"): Endpoint(
+            at.placing(kind), fixed(1), True, at.names(kind), is_order=True, free_when_accepted=True
+        )
+        for kind in LIST_KINDS
+    }
+    one = names("symbol orderListId listClientOrderId newClientOrderId")
+    rows |= {
+        ("DELETE", "orderList"): Endpoint(at.cancel, fixed(1), True, one, free_when_accepted=True),
+        ("GET", "orderList"): Endpoint(at.query, fixed(4), True, names("orderListId origClientOrderId")),
+        ("GET", "allOrderList"): Endpoint(at.all, fixed(20), True, names("fromId startTime endTime limit")),
+        ("GET", "openOrderList"): Endpoint(at.open, fixed(6), True),
     }
     return {(method, f"/api/v3/{path}"): endpoint for (method, path), endpoint in rows.items()}
 

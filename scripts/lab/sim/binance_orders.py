@@ -3,7 +3,7 @@
 from typing import Any
 
 from lab.sim import binance_params as want
-from lab.sim.binance_views import NO_DISCOUNT, cancelled_view, order_view, placed_view
+from lab.sim.binance_views import NO_DISCOUNT, cancelled_list_view, cancelled_view, order_view, placed_view
 from lab.sim.calls import ApiError, Call
 from lab.sim.decimals import text8
 from lab.sim.exchange import Exchange
@@ -27,13 +27,13 @@ class BinanceOrders:
 
     def place(self, call: Call) -> Any:
         """POST /api/v3/order."""
-        self._check_order_count()
+        self.check_order_count()
         return self._place(call)
 
     def test(self, call: Call) -> Any:
         """POST /api/v3/order/test: everything is judged, nothing is changed."""
         market = self._market(call)
-        request = want.order_request(call.params, self._new_id())
+        request = want.order_request(call.params, self.new_id())
         rules = rules_seen(market, call.hit)
         self._exchange.engine.check(request, self._exchange.now_ms, rules, modifiers_of(call.hit))
         if call.params.get("computeCommissionRates") != "true":
@@ -59,12 +59,8 @@ class BinanceOrders:
         orders = self._exchange.engine.open_orders(symbol)
         if not orders:
             raise Rejection(Reason.UNKNOWN_ORDER)
-        cancel_id = self._new_id()
-        for order in orders:
-            order.cancel_id = cancel_id
-        return [
-            cancelled_view(self._exchange.engine.cancel(order, self._exchange.now_ms), cancel_id) for order in orders
-        ]
+        cancel_id = self.new_id()
+        return [self._cancelled(order, None, cancel_id) for order in orders if order.is_open]
 
     def cancel_replace(self, call: Call) -> Any:
         """POST /api/v3/order/cancelReplace: 409 -2021 when one half fails, 400 -2022 when both do."""
@@ -89,7 +85,7 @@ class BinanceOrders:
 
     def _place(self, call: Call) -> dict[str, Any]:
         market = self._market(call)
-        request = want.order_request(call.params, self._new_id())
+        request = want.order_request(call.params, self.new_id())
         default = "FULL" if request.type in ("MARKET", "LIMIT") else "ACK"
         response_type = want.choice(call.params, "newOrderRespType", want.RESPONSE_TYPES, default)
         rules = rules_seen(market, call.hit)
@@ -104,9 +100,14 @@ class BinanceOrders:
         order = self._named(call, id_name, client_name)
         if order is None:
             raise Rejection(Reason.UNKNOWN_ORDER)
-        if order.is_open:
-            order.cancel_id = call.params.get(new_name) or self._new_id()
+        return self._cancelled(order, restriction, call.params.get(new_name) or self.new_id())
+
+    def _cancelled(self, order: Order, restriction: str | None, cancel_id: str) -> dict[str, Any]:
+        """Cancel it; of an order in a list the whole list goes, and is what the answer tells of."""
+        mark_cancelled(order, cancel_id)
         self._exchange.engine.cancel(order, self._exchange.now_ms, restriction)
+        if order.order_list is not None:
+            return cancelled_list_view(order.order_list, cancel_id)
         return cancelled_view(order, order.cancel_id)
 
     def _attempt(self, act: Any) -> dict[str, Any]:
@@ -128,15 +129,21 @@ class BinanceOrders:
             raise want.bad(-1102, f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!")
         return self._exchange.engine.find(symbol, order_id, client_id)
 
-    def _check_order_count(self) -> None:
-        exceeded = self._limits.order_refused(self._exchange.now_ms)
+    def check_order_count(self, orders: int = 1) -> None:
+        """Refuse what would exceed the account's order counts.
+
+        Raises:
+            ApiError: 429, -1015.
+        """
+        exceeded = self._limits.order_refused(self._exchange.now_ms, orders)
         if exceeded:
             span = "10 SECOND" if exceeded is self._limits.orders_10s else "1 DAY"
             error = ApiError(429, -1015, f"Too many new orders; current limit is {exceeded.limit} orders per {span}.")
             error.headers["Retry-After"] = str(max(1, -(-exceeded.left_ms(self._exchange.now_ms) // 1000)))
             raise error
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """A client id for an order, cancel or list that came without one."""
         self._made_ids += 1
         return f"sim{seed_number('client id', self._exchange.seed, self._made_ids):016x}"
 
@@ -144,6 +151,8 @@ class BinanceOrders:
 _REFUSALS = {
     Reason.INSUFFICIENT_BALANCE: (-2010, "Account has insufficient balance for requested action."),
     Reason.DUPLICATE: (-2010, "Duplicate order sent."),
+    Reason.PRICE_RELATION: (-2010, "The relationship of the prices for the orders is not correct."),
+    Reason.UNKNOWN_LIST: (-2018, "Order list does not exist."),
     Reason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
     Reason.WOULD_TRIGGER: (-2010, "Order would trigger immediately."),
     Reason.MARKET_CLOSED: (-1013, "Market is closed."),
@@ -152,10 +161,19 @@ _REFUSALS = {
 }
 
 
+def mark_cancelled(order: Order, cancel_id: str) -> None:
+    """The id of the cancel, on every order it ends."""
+    for leg in order.order_list.legs if order.order_list else [order]:
+        if leg.is_open:
+            leg.cancel_id = cancel_id
+
+
 def refusal(rejection: Rejection) -> ApiError:
     """The engine's refusal in Binance's words."""
     if rejection.reason is Reason.FILTER:
         return want.bad(-1013, f"Filter failure: {rejection.detail}")
+    if rejection.reason is Reason.NOT_SUPPORTED:
+        return want.bad(-2010, f"{rejection.detail} orders are not supported for this symbol.")
     return want.bad(*_REFUSALS[rejection.reason])
 
 

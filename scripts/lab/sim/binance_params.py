@@ -18,12 +18,12 @@ TYPES: dict[str, tuple[str, str]] = {  # type -> (required, allowed beside them)
     "LIMIT": ("timeInForce quantity price", ""),
     "MARKET": ("", "quantity quoteOrderQty"),
     "LIMIT_MAKER": ("quantity price", ""),
-    "STOP_LOSS": ("quantity stopPrice", ""),
-    "STOP_LOSS_LIMIT": ("timeInForce quantity price stopPrice", ""),
-    "TAKE_PROFIT": ("quantity stopPrice", ""),
-    "TAKE_PROFIT_LIMIT": ("timeInForce quantity price stopPrice", ""),
+    "STOP_LOSS": ("quantity", "stopPrice trailingDelta"),
+    "STOP_LOSS_LIMIT": ("timeInForce quantity price", "stopPrice trailingDelta"),
+    "TAKE_PROFIT": ("quantity", "stopPrice trailingDelta"),
+    "TAKE_PROFIT_LIMIT": ("timeInForce quantity price", "stopPrice trailingDelta"),
 }
-_SHAPING = ("timeInForce", "quantity", "quoteOrderQty", "price", "stopPrice")
+_SHAPING = ("timeInForce", "quantity", "quoteOrderQty", "price", "stopPrice", "trailingDelta")
 RESPONSE_TYPES = ("ACK", "RESULT", "FULL")
 PLACES_MAX = 8
 
@@ -128,8 +128,10 @@ def _symbol_list(params: dict[str, str]) -> list[str] | None:
     return found
 
 
-def order_request(params: dict[str, str], client_id: str) -> OrderRequest:
+def order_request(params: dict[str, str], client_id: str, *, has_quantity: bool = True) -> OrderRequest:
     """A well-formed order from the parameters of POST /api/v3/order; `client_id` is used when none was sent.
+
+    `has_quantity` is False for the pending legs of an OPO, whose quantity is found later.
 
     Raises:
         ApiError: missing, superfluous or malformed parameters.
@@ -139,29 +141,38 @@ def order_request(params: dict[str, str], client_id: str) -> OrderRequest:
         raise bad(-1117, "Invalid side.")
     if kind not in TYPES:
         raise bad(-1116, "Invalid orderType.")
-    _check_shape(params, kind)
+    _check_shape(params, kind, has_quantity=has_quantity)
     time_in_force = params.get("timeInForce", "GTC")
     if time_in_force not in ("GTC", "IOC", "FOK"):
         raise bad(-1115, "Invalid timeInForce.")
-    chosen = params.get("newClientOrderId", client_id)
-    if not CLIENT_ID.match(chosen):
-        legal = CLIENT_ID.pattern
-        raise bad(-1100, f"Illegal characters found in parameter 'newClientOrderId'; legal range is '{legal}'.")
+    chosen = own_id(params, "newClientOrderId", client_id)
     return OrderRequest(
         symbol=params["symbol"], side=side, type=kind, client_id=chosen, quantity=decimal(params, "quantity"),
         quote_quantity=decimal(params, "quoteOrderQty"), price=decimal(params, "price"),
         stop_price=decimal(params, "stopPrice"), time_in_force=time_in_force,
+        trailing_bps=Decimal(integer(params, "trailingDelta") or 0),
     )  # fmt: skip
 
 
-def _check_shape(params: dict[str, str], kind: str) -> None:
+def own_id(params: dict[str, str], name: str, otherwise: str) -> str:
+    """A client id of the caller's, or `otherwise` when none was sent."""
+    chosen = params.get(name, otherwise)
+    if not CLIENT_ID.match(chosen):
+        raise bad(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{CLIENT_ID.pattern}'.")
+    return chosen
+
+
+def _check_shape(params: dict[str, str], kind: str, *, has_quantity: bool) -> None:
     required, allowed = (text.split() for text in TYPES[kind])
     for name in required:
-        need(params, name)
+        if has_quantity or name != "quantity":
+            need(params, name)
+    if "stopPrice" in allowed and not (params.get("stopPrice") or params.get("trailingDelta")):
+        need(params, "stopPrice")
     for name in _SHAPING:
         if name in params and name not in required and name not in allowed:
             raise bad(-1106, f"Parameter '{name}' sent when not required.")
-    if kind == "MARKET":
+    if kind == "MARKET" and has_quantity:
         given = [name for name in ("quantity", "quoteOrderQty") if params.get(name)]
         if not given:
             raise bad(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
@@ -169,5 +180,3 @@ def _check_shape(params: dict[str, str], kind: str) -> None:
             raise bad(-1128, "Combination of optional parameters invalid.")
     if "icebergQty" in params:
         raise bad(-2010, "Iceberg orders are not supported for this symbol.")
-    if "trailingDelta" in params:
-        raise bad(-2010, "Trailing stop orders are not supported for this symbol.")

@@ -58,6 +58,7 @@ class Exchange:
     def sync(self) -> int:
         """Process everything up to the clock's now and return it (virtual ms)."""
         target = self.clock.now_ms()
+        self.engine.lists.place_due(self.now_ms)
         while self._timed and self.start_ms + self._timed[0].after_ms <= target:
             self._run_to(self.start_ms + self._timed[0].after_ms)
             self._run_timed()
@@ -128,6 +129,14 @@ class Exchange:
                 }
                 for trade in self.engine.trades
             ],
+            "orderLists": [
+                {
+                    "orderListId": one.id, "listClientOrderId": one.client_id, "symbol": one.symbol,
+                    "contingencyType": one.contingency, "listOrderStatus": one.status,
+                    "orders": [self.ids.order(leg.id) for leg in one.legs],
+                }
+                for one in self.engine.lists.all
+            ],
             "balances": {
                 asset: {"free": text8(balance.free), "locked": text8(balance.locked)}
                 for asset, balance in self.account.balances.items()
@@ -150,7 +159,7 @@ class Exchange:
             "orderId": self.ids.order(order.id), "clientOrderId": request.client_id, "symbol": request.symbol,
             "side": request.side, "type": request.wire_type or request.type, "status": order.status.value,
             "origQty": text8(order.orig_qty), "executedQty": text8(order.executed), "price": text8(request.price),
-            "time": order.time_ms,
+            "time": order.time_ms, "orderListId": order.order_list.id if order.order_list else -1,
         }  # fmt: skip
 
     def _run_to(self, target_ms: int) -> None:

@@ -66,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "bad_json": Kind(Stage.AFTER, _nothing, "no arg", ""),
     "late_fill": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),
     "listing_lag": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),
+    "pending_lag": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),
     "partial_fill": Kind(
         Stage.ORDER, lambda a: _amount(a) and Decimal(str(a)) < 1, "a fraction from 0 to below 1", "0.5"
     ),

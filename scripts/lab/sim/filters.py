@@ -15,6 +15,16 @@ def check_filters(rules: SymbolRules, request: OrderRequest, average: Decimal, o
     Raises:
         Rejection: FILTER with the filter's name, or MARKET_CLOSED.
     """
+    check_values(rules, request, average)
+    check_counts(rules, [request], list(open_orders))
+
+
+def check_values(rules: SymbolRules, request: OrderRequest, average: Decimal) -> None:
+    """The filters of one order's own numbers. A quantity that is not known yet (zero) is judged when it is.
+
+    Raises:
+        Rejection: FILTER with the filter's name, or MARKET_CLOSED.
+    """
     if rules.halted:
         raise Rejection(Reason.MARKET_CLOSED)
     for price in (request.price, request.stop_price):
@@ -23,10 +33,12 @@ def check_filters(rules: SymbolRules, request: OrderRequest, average: Decimal, o
     if request.price:
         low, high = average * rules.multiplier_down, average * rules.multiplier_up
         _need(low <= request.price <= high, "PERCENT_PRICE_BY_SIDE")
+    if request.trailing_bps:
+        _need(rules.trailing_bps_min <= request.trailing_bps <= rules.trailing_bps_max, "TRAILING_DELTA")
     if request.quantity:
         _check_quantity(rules, request)
-    _check_notional(rules, request, average)
-    _check_counts(rules, request, list(open_orders))
+    if request.quantity or request.quote_quantity:
+        _check_notional(rules, request, average)
 
 
 def _need(holds: bool, filter_name: str) -> None:
@@ -54,11 +66,17 @@ def _check_notional(rules: SymbolRules, request: OrderRequest, average: Decimal)
     _need(notional <= rules.max_notional or not request.price, "NOTIONAL")
 
 
-def _check_counts(rules: SymbolRules, request: OrderRequest, open_orders: list[Order]) -> None:
-    _need(len(open_orders) < rules.max_orders, "MAX_NUM_ORDERS")
-    if request.type in STOP_TYPES:
+def check_counts(rules: SymbolRules, requests: list[OrderRequest], open_orders: list[Order]) -> None:
+    """The filters that count: all new orders of one request together, pending legs included.
+
+    Raises:
+        Rejection: FILTER with the filter's name.
+    """
+    _need(len(open_orders) + len(requests) <= rules.max_orders, "MAX_NUM_ORDERS")
+    stops = sum(request.type in STOP_TYPES for request in requests)
+    if stops:
         waiting = sum(1 for order in open_orders if order.request.type in STOP_TYPES and not order.working)
-        _need(waiting < rules.max_algo_orders, "MAX_NUM_ALGO_ORDERS")
+        _need(waiting + stops <= rules.max_algo_orders, "MAX_NUM_ALGO_ORDERS")
 
 
 def fillable_floor(quantity: Decimal, step: Decimal) -> Decimal:

@@ -87,18 +87,18 @@ class BinanceLimits:
         """A successful order placement or cancel costs nothing."""
         self.weight.used = max(0, self.weight.used - weight)
 
-    def order_refused(self, now_ms: int) -> Window | None:
-        """The exceeded order window, if another order would exceed one."""
+    def order_refused(self, now_ms: int, orders: int = 1) -> Window | None:
+        """The exceeded order window, if so many more orders would exceed one."""
         for window in (self.orders_10s, self.orders_1d):
-            if window.roll(now_ms) >= window.limit:
+            if window.roll(now_ms) + orders > window.limit:
                 return window
         return None
 
-    def count_order(self, now_ms: int) -> None:
-        """An order reached the matching engine."""
+    def count_order(self, now_ms: int, orders: int = 1) -> None:
+        """Orders reached the matching engine."""
         for window in (self.orders_10s, self.orders_1d):
             window.roll(now_ms)
-            window.used += 1
+            window.used += orders
 
     def _refuse(self, status: int, until_ms: int, now_ms: int) -> Verdict:
         return Verdict(status, max(1, -(-(until_ms - now_ms) // 1000)), until_ms)

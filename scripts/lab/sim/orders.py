@@ -3,13 +3,18 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from lab.sim.decimals import ZERO
+
+if TYPE_CHECKING:
+    from lab.sim.order_lists import OrderList
 
 
 class Status(StrEnum):
     """Life of an order."""
 
+    PENDING_NEW = "PENDING_NEW"  # a leg of an order list that waits for its working order
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -17,7 +22,7 @@ class Status(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-OPEN_STATUSES = frozenset({Status.NEW, Status.PARTIALLY_FILLED})
+OPEN_STATUSES = frozenset({Status.PENDING_NEW, Status.NEW, Status.PARTIALLY_FILLED})
 STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 PRICED_TYPES = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 
@@ -37,6 +42,7 @@ class OrderRequest:
     time_in_force: str = "GTC"
     wire_type: str = ""  # the venue's own name of the type when it differs
     reach_frac: Decimal = ZERO  # levels farther than this from the best one are not taken; 0 = all may be
+    trailing_bps: Decimal = ZERO  # whole; triggers so far from the best price since it is tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Modifiers:
 
     fill_delay_ms: int = 0
     listing_delay_ms: int = 0
+    pending_delay_ms: int = 0  # between the fill of a working order and the placing of what waits for it
     fill_fraction: Decimal | None = None
     empty_book: bool = False
 
@@ -72,6 +79,12 @@ class Order:
     cancel_ms: int | None = None  # an accepted cancel takes effect at this time
     cancel_asks: int = 0  # requests heard since, while time stood still just before it
     late_ms: int | None = None  # somebody takes the remainder at this time
+    order_list: "OrderList | None" = None
+    place_ms: int | None = None  # a pending leg goes to the book at this time
+    expiry_reason: str = ""  # Binance's word for why it expired
+    track_ms: int = -1  # since when a trailing stop tracks the price; `best` is the best price up to `best_ms`
+    best: Decimal = ZERO
+    best_ms: int = -1
     trades: list["Trade"] = field(default_factory=list)
 
     @property
@@ -83,6 +96,11 @@ class Order:
     def remaining(self) -> Decimal:
         """Base quantity not executed yet."""
         return self.orig_qty - self.executed
+
+    @property
+    def is_pending(self) -> bool:
+        """True while it waits for the working order of its list."""
+        return self.status is Status.PENDING_NEW
 
     @property
     def fillable(self) -> Decimal:
@@ -112,3 +130,4 @@ class Trade:
     time_ms: int
     is_maker: bool
     tax: Decimal = ZERO  # part of the commission
+    list_id: int = -1

@@ -9,6 +9,9 @@ class Reason(StrEnum):
     FILTER = "filter"  # detail: name of the filter, e.g. LOT_SIZE
     INSUFFICIENT_BALANCE = "insufficient_balance"
     DUPLICATE = "duplicate"
+    NOT_SUPPORTED = "not_supported"  # detail: what the symbol does not take
+    PRICE_RELATION = "price_relation"  # of the two legs of an OCO
+    UNKNOWN_LIST = "unknown_list"
     WOULD_TAKE = "would_take"
     WOULD_TRIGGER = "would_trigger"
     MARKET_CLOSED = "market_closed"

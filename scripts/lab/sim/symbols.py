@@ -31,6 +31,13 @@ class SymbolRules:
     average_mins: int = 5
     max_orders: int = 200
     max_algo_orders: int = 5
+    max_order_lists: int = 20
+    oco_allowed: bool = True
+    oto_allowed: bool = True
+    opo_allowed: bool = True
+    trailing_allowed: bool = True
+    trailing_bps_min: int = 10
+    trailing_bps_max: int = 2000
     halted: bool = False
 
 

@@ -11,6 +11,7 @@ from lab.sim.engine import Engine
 from lab.sim.funds import stop_hit
 from lab.sim.orders import Order
 from lab.sim.path import NO_BAR, PricePath, Segment, price_on
+from lab.sim.trailing import Best, advance, comes_back
 
 
 class Event(NamedTuple):
@@ -25,6 +26,8 @@ class Event(NamedTuple):
 
 ACTIONS: dict[str, Callable[[Engine, Event], object]] = {
     "activate": lambda engine, event: engine.activate(event.order, event.ms),  # a stop triggers
+    "track": lambda engine, event: engine.track(event.order, event.ms),  # a trailing stop begins to follow
+    "place": lambda engine, event: engine.lists.place_pending(event.order, event.ms),  # its working order is filled
     "wake": lambda engine, event: engine.activate(event.order, event.ms),  # a postponed order starts
     "fill": lambda engine, event: engine.fill_resting(event.order, event.bar, event.ms),  # traded through
     "late": lambda engine, event: engine.fill_late(event.order, event.ms),
@@ -56,9 +59,10 @@ def _next_event(engine: Engine, symbol: str, after_ms: int, to_ms: int) -> Event
     due = _next_due(orders, after_ms, to_ms)
     until_ms = due.ms if due else to_ms
     path = engine.markets[symbol].path
+    bests = advance(orders, path, after_ms)
     for segment in path.segments(after_ms + 1, until_ms):
         window = (max(segment.start_ms, after_ms + 1), min(segment.last_ms, until_ms))
-        events = _events_on(segment, window, path, orders)
+        events = _events_on(segment, window, path, orders, bests)
         if events:
             return min(events if due is None else [*events, due])
     return due
@@ -69,17 +73,21 @@ def _next_due(orders: Iterable[Order], after_ms: int, to_ms: int) -> Event | Non
     events = [
         Event(ms, order.id, kind, order, NO_BAR)
         for order in orders
-        for kind, ms in (("late", order.late_ms), ("cancel", order.cancel_ms))
+        for kind, ms in (("late", order.late_ms), ("cancel", order.cancel_ms), ("place", order.place_ms))
         if ms is not None and after_ms < ms <= to_ms
     ]
     return min(events, default=None)
 
 
-def _events_on(segment: Segment, window: tuple[int, int], path: PricePath, orders: Iterable[Order]) -> list[Event]:
+def _events_on(
+    segment: Segment, window: tuple[int, int], path: PricePath, orders: Iterable[Order], bests: dict[int, Best]
+) -> list[Event]:
     found = []
     ends = (price_on(segment, window[0], path.tick), price_on(segment, window[1], path.tick))
     for order in orders:
-        condition, kind = _waits_for(order, segment.bar)
+        if order.id in bests:
+            bests[order.id].see(ends[0])
+        condition, kind = _waits_for(order, segment.bar, bests)
         if condition is None:
             continue
         first, last = max(window[0], order.eligible_ms), window[1]
@@ -91,11 +99,19 @@ def _events_on(segment: Segment, window: tuple[int, int], path: PricePath, order
             ms = _first_ms(segment, first, last, path.tick, condition)
             if ms is not None:
                 found.append(Event(ms, order.id, kind, order, segment.bar))
+    for best in bests.values():
+        best.see(ends[1])
     return found
 
 
-def _waits_for(order: Order, bar: int) -> tuple[Callable[[Decimal], bool] | None, str]:
+def _waits_for(order: Order, bar: int, bests: dict[int, Best]) -> tuple[Callable[[Decimal], bool] | None, str]:
     request = order.request
+    if order.is_pending:
+        return None, ""
+    if order.id in bests:
+        return comes_back(request, bests[order.id]), "activate"
+    if not order.working and request.trailing_bps and request.stop_price:
+        return (lambda price: stop_hit(request, price)), "track"
     if not order.working:
         return (lambda price: stop_hit(request, price)), "activate"
     if order.eligible_ms > order.time_ms and order.working_ms < order.eligible_ms:

@@ -32,10 +32,15 @@ _FILTER_FIELDS: dict[str, dict[str, str]] = {
     "PERCENT_PRICE_BY_SIDE": {"bidMultiplierUp": "multiplier_up", "bidMultiplierDown": "multiplier_down"},
     "MAX_NUM_ORDERS": {"maxNumOrders": "max_orders"},
     "MAX_NUM_ALGO_ORDERS": {"maxNumAlgoOrders": "max_algo_orders"},
+    "MAX_NUM_ORDER_LISTS": {"maxNumOrderLists": "max_order_lists"},
 }
 _FLAT_FIELDS = {"baseSizePrecision": "min_qty", "quoteAmountPrecision": "min_notional"}
 _PLACES_FIELDS = {"baseAssetPrecision": "step", "quotePrecision": "tick", "numeratorScale": "step"}
-_COUNT_FIELDS = {"max_orders", "max_algo_orders"}
+_FLAG_FIELDS = {
+    "ocoAllowed": "oco_allowed", "otoAllowed": "oto_allowed", "opoAllowed": "opo_allowed",
+    "allowTrailingStop": "trailing_allowed",
+}  # fmt: skip
+_COUNT_FIELDS = {"max_orders", "max_algo_orders", "max_order_lists"}
 
 
 def rules_seen(market: Market, hit: Hit) -> SymbolRules:
@@ -67,8 +72,10 @@ def rule_changes(arg: dict[str, Any]) -> dict[str, Any]:
             changes[_FLAT_FIELDS[name]] = _number(name, value)
         elif name in _PLACES_FIELDS:
             changes[_PLACES_FIELDS[name]] = Decimal(1).scaleb(-int(_number(name, value)))
+        elif name in _FLAG_FIELDS and isinstance(value, bool):
+            changes[_FLAG_FIELDS[name]] = value
         elif name != "symbol":
-            known = [*_FILTER_FIELDS, *_FLAT_FIELDS, *_PLACES_FIELDS, "symbol"]
+            known = [*_FILTER_FIELDS, *_FLAT_FIELDS, *_PLACES_FIELDS, *_FLAG_FIELDS, "symbol"]
             raise FaultError(f"filter_change: {name!r} is unknown; one of {', '.join(known)}")
     return {name: int(value) if name in _COUNT_FIELDS else value for name, value in changes.items()}
 
@@ -88,6 +95,7 @@ def modifiers_of(hit: Hit) -> Modifiers:
     partial = hit.view("partial_fill")
     return Modifiers(
         fill_delay_ms=hit.seconds("late_fill"),
+        pending_delay_ms=hit.seconds("pending_lag"),
         listing_delay_ms=hit.seconds("listing_lag"),
         fill_fraction=Decimal(str(partial.arg)) if partial else None,
         empty_book=hit.view("empty_book") is not None,

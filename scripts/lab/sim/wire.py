@@ -136,7 +136,8 @@ class SimServer:
         return web.Response(status=500)
 
     def _log(self, call: Call, outcome: str, status: int | None) -> None:
-        client_id = call.params.get("newClientOrderId") or call.params.get("newOrderClientId")
+        names = ("newClientOrderId", "newOrderClientId", "listClientOrderId")
+        client_id = next((call.params[name] for name in names if call.params.get(name)), None)
         self.exchange.log(call.method, call.path, outcome, status, client_id)
 
 
