@@ -256,7 +256,8 @@ def test_admin_over_http(client):
     books = requests.get(f"{base}/sim/books", timeout=5).json()
     assert set(books) == {"now_ms", "orders", "trades", "balances"}
     assert set(books["orders"][0]) == {
-        "orderId", "clientOrderId", "symbol", "side", "type", "status", "origQty", "executedQty", "price", "time"
+        "orderId", "clientOrderId", "symbol", "side", "type", "status", "origQty", "executedQty", "price", "time",
+        "orderListId",
     }  # fmt: skip
     assert set(books["trades"][0]) == {
         "id", "orderId", "clientOrderId", "symbol", "side", "price", "qty", "commission", "commissionAsset", "time"
@@ -292,7 +293,7 @@ def test_bad_faults_are_refused_and_not_armed(client, raw):
 
 def test_every_kind_of_the_issue_is_there():
     assert set(KINDS) == {
-        "ws_drop", "ws_silent", "ws_garbage", "ws_late", "ws_shutdown", "ws_terminated",
+        "pending_lag", "ws_drop", "ws_silent", "ws_garbage", "ws_late", "ws_shutdown", "ws_terminated",
         "latency_ms", "http_status", "rate_limit_429", "ban_418", "timestamp_1021", "unknown_1007_after_accept",
         "drop_before", "drop_after_accept", "http_status_after_accept",
         "reset_mid_body", "redirect_307", "bad_json", "html_502", "late_fill",

@@ -209,7 +209,7 @@ def test_a_list_is_refused_whole(market, changed, told):
     code, message = refused(oco(client, **changed))
     assert code == told[0]
     assert told[1] in (None, message)
-    assert client.sim.books()["orders"] == client.sim.books()["orderLists"] == []
+    assert client.sim.books()["orders"] == client.sim.lists() == []
     assert balance(client, "XYZ") == (10, 0)
 
 
@@ -410,7 +410,7 @@ def test_every_fault_of_an_order_is_one_of_a_list(market, kind, stands):
         assert answer.status_code != 200 or kind == "bad_json"
     except OSError:
         pass
-    assert len(client.sim.books()["orderLists"]) == stands
+    assert len(client.sim.lists()) == stands
     found = client.signed("GET", "/api/v3/orderList", origClientOrderId="list1")
     assert found.status_code == (200 if stands else 400)
     if not stands:
@@ -431,9 +431,10 @@ def test_a_list_may_be_listed_late(market):
 def test_the_books_name_the_list_of_each_order(market):
     client = market(FLAT)
     oco(client)
-    books = client.sim.books()
-    assert [row["orderListId"] for row in books["orders"]] == [1, 1]
-    assert books["orderLists"] == [
+    assert [row["orderListId"] for row in client.sim.books()["orders"]] == [1, 1]
+    told = client.session.get(f"{client.sim.admin_url}/sim/lists", timeout=5).json()
+    assert told["orderLists"] == client.sim.lists()
+    assert client.sim.lists() == [
         {"orderListId": 1, "listClientOrderId": "list1", "symbol": "XYZUSDT", "contingencyType": "OCO",
          "listOrderStatus": "EXECUTING", "orders": [1, 2]}
     ]  # fmt: skip

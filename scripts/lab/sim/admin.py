@@ -30,6 +30,10 @@ def _books(exchange: Exchange, body: str) -> Any:
     return exchange.books()
 
 
+def _lists(exchange: Exchange, body: str) -> Any:
+    return {"orderLists": exchange.lists()}
+
+
 def _ledger(exchange: Exchange, body: str) -> Any:
     return exchange.ledger()
 
@@ -87,6 +91,7 @@ def _object(body: str) -> dict[str, Any]:
 
 _ACTS: dict[tuple[str, str], Callable[[Exchange, str], Any]] = {
     ("GET", "/sim/books"): _books,
+    ("GET", "/sim/lists"): _lists,
     ("GET", "/sim/ledger"): _ledger,
     ("GET", "/sim/requests"): _requests,
     ("GET", "/sim/clock"): _clock,

@@ -129,19 +129,22 @@ class Exchange:
                 }
                 for trade in self.engine.trades
             ],
-            "orderLists": [
-                {
-                    "orderListId": one.id, "listClientOrderId": one.client_id, "symbol": one.symbol,
-                    "contingencyType": one.contingency, "listOrderStatus": one.status,
-                    "orders": [self.ids.order(leg.id) for leg in one.legs],
-                }
-                for one in self.engine.lists.all
-            ],
             "balances": {
                 asset: {"free": text8(balance.free), "locked": text8(balance.locked)}
                 for asset, balance in self.account.balances.items()
             },
         }  # fmt: skip
+
+    def lists(self) -> list[dict[str, Any]]:
+        """Every order list, for GET /sim/lists."""
+        return [
+            {
+                "orderListId": one.id, "listClientOrderId": one.client_id, "symbol": one.symbol,
+                "contingencyType": one.contingency, "listOrderStatus": one.status,
+                "orders": [self.ids.order(leg.id) for leg in one.legs],
+            }
+            for one in self.engine.lists.all
+        ]  # fmt: skip
 
     def ledger(self) -> dict[str, Any]:
         """Per asset: initial, fees kept by the exchange, net amount the market holds; own + fees + market = initial."""

@@ -45,6 +45,10 @@ class SimHandle:
         """As GET /sim/books."""
         return self._do(self._synced(self.exchange.books))
 
+    def lists(self) -> list[dict[str, Any]]:
+        """As GET /sim/lists."""
+        return self._do(self._synced(self.exchange.lists))
+
     def ledger(self) -> dict[str, Any]:
         """As GET /sim/ledger."""
         return self._do(self.exchange.ledger)
