@@ -210,7 +210,8 @@ def _book_limits(budget: Budget, finding: Finding, row: VenueRow, now_ms: int) -
         budget.back_off_until_ms = max(budget.back_off_until_ms, now_ms + int(1000 * max(ladder_s, hinted_s)))
         budget.consecutive_429 += 1
         budget.rate_limited_total += 1
-    elif finding.klass is Klass.ACCEPTED and budget.consecutive_429:
+    elif finding.klass is Klass.ACCEPTED and budget.consecutive_429 and not budget.backing_off(now_ms):
+        # what is let through meanwhile (a cancel, the clock's measurement) says nothing of what must wait
         budget.consecutive_429, budget.back_off_until_ms = 0, 0
 
 

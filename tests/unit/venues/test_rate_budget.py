@@ -77,7 +77,9 @@ def test_headers_and_limits_are_shared_by_processes(home: Home) -> None:
     assert two.refusal(Purpose.READ) == ("", "")
 
 
-def test_a_429_backs_off_up_the_ladder_and_a_success_ends_it(home: Home) -> None:
+def test_a_429_backs_off_up_the_ladder_and_a_success_after_it_begins_the_ladder_anew(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hand = meter(home)
     limited = Finding(klass=Klass.RATE_LIMITED, http_status=429)
     for seconds in (1, 2, 4, 8, 8):
@@ -86,8 +88,14 @@ def test_a_429_backs_off_up_the_ladder_and_a_success_ends_it(home: Home) -> None
         assert wait_ms == pytest.approx(seconds * 1000, abs=500)
     assert hand.refusal(Purpose.READ)[0] == "rate_budget:back_off"
     hand.note({}, OK)
+    assert hand.refusal(Purpose.READ)[0] == "rate_budget:back_off", "a cancel that went through ends no back-off"
+    later_ms = clock.now_ms() + 8_001
+    monkeypatch.setattr(clock, "now_ms", lambda: later_ms)
     assert hand.refusal(Purpose.READ) == ("", "")
-    assert rate_budget.view(home, "binance").rate_limited_total == 5
+    hand.note({}, OK)
+    hand.note({}, limited)
+    assert rate_budget.view(home, "binance").back_off_until_ms - later_ms == 1000
+    assert rate_budget.view(home, "binance").rate_limited_total == 6
 
 
 def test_retry_after_rules_over_the_ladder(home: Home) -> None:
