@@ -29,8 +29,8 @@ from lab.sim.clock import TimeMode
 from lab.sim.rejections import SimConfigError
 from lab.sim.wire import SimServer
 
-EPILOG = """admin: GET /sim/books /sim/lists /sim/ledger /sim/requests /sim/clock /sim/faults; POST /sim/advance {"ms": N};
-POST /sim/transfer {"asset", "amount"}: a deposit, a negative amount is a withdrawal;
+EPILOG = """admin: GET /sim/books /sim/lists /sim/ledger /sim/requests /sim/clock /sim/faults;
+POST /sim/advance {"ms": N}; POST /sim/transfer {"asset", "amount"}: a deposit, a negative amount is a withdrawal;
 POST /sim/faults {"kind", "match": {"method", "path"}, "count", "arg"}; DELETE /sim/faults.
 A fault lasts `count` matching requests (default 1); null or 0 = until DELETE /sim/faults. crossed_book, empty_book,
 frozen_price, symbol_halted, filter_change and clock_skew_ms are conditions that matching requests see; streams see

@@ -203,7 +203,8 @@ def test_exchange_info_says_what_is_enforced(make):
     assert [symbol["symbol"] for symbol in info["symbols"]] == ["ETHUSDT"]
     filters = {row["filterType"]: row for row in info["symbols"][0]["filters"]}
     assert set(filters) == {
-        "PRICE_FILTER", "LOT_SIZE", "ICEBERG_PARTS", "MARKET_LOT_SIZE", "MAX_NUM_ORDER_LISTS", "TRAILING_DELTA", "PERCENT_PRICE_BY_SIDE",
+        "PRICE_FILTER", "LOT_SIZE", "ICEBERG_PARTS", "MARKET_LOT_SIZE", "MAX_NUM_ORDER_LISTS",
+        "TRAILING_DELTA", "PERCENT_PRICE_BY_SIDE",
         "NOTIONAL", "MAX_NUM_ORDERS", "MAX_NUM_ALGO_ORDERS",
     }  # fmt: skip
     assert info["symbols"][0]["permissionSets"] == [["SPOT"]] and info["symbols"][0]["permissions"] == []
