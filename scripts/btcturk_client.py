@@ -12,7 +12,6 @@ bootstrap.ensure_packages()
 
 import base64
 import binascii
-import dataclasses
 import hashlib
 import hmac
 import sys
@@ -79,7 +78,7 @@ def simulated(keys: Keys) -> Keys:
     try:
         base64.b64decode(keys.api_secret, validate=True)
     except (binascii.Error, ValueError):
-        return dataclasses.replace(keys, api_secret=base64.b64encode(keys.api_secret.encode()).decode())
+        return replace(keys, api_secret=base64.b64encode(keys.api_secret.encode()).decode())
     return keys
 
 

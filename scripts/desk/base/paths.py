@@ -5,17 +5,17 @@ made from the checkout's defaults by the config room.
 """
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from desk.base.errors import ConfigError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(msgspec.Struct, frozen=True, dict=True):  # dict: where cached_property keeps its value
     """The folders of one trading account on this host."""
 
     root: Path

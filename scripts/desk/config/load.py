@@ -10,7 +10,6 @@ import re
 import shutil
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,8 +43,7 @@ SYMBOL = re.compile(r"[A-Z0-9_.-]{2,40}", re.ASCII)
 INSTANCE = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything a door knows before it looks at state: where, which mode, which numbers, and where each came from."""
 
     home: Home
@@ -53,8 +51,14 @@ class Settings:
     venue_env: VenueEnv
     switches: Switches
     config: Config
-    environment: Mapping[str, str] = field(repr=False)  # holds keys
+    environment: Mapping[str, str]  # holds keys: not in the repr
     sources: Mapping[str, str]  # "section.key" -> environment name, file or default
+
+    def __repr__(self) -> str:
+        return f"Settings(home={self.home!r}, mode={self.mode!r}, venue_env={self.venue_env!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("home", self.home)]
 
     @property
     def venues(self) -> tuple[str, ...]:

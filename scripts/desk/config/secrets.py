@@ -5,19 +5,26 @@ key (PEM text, or the path of a PEM file) in `<VENUE>_API_SECRET` selects Ed2551
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from desk.base.errors import ConfigError
 from desk.base.ids import fingerprint
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """One venue's key pair; prints as its fingerprint only."""
 
     venue: str
-    api_key: str = field(repr=False)
-    api_secret: str = field(repr=False)
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return f"Keys(venue={self.venue!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("venue", self.venue)]
 
     @property
     def present(self) -> bool:

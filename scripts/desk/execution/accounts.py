@@ -4,7 +4,8 @@ Market data always comes from the real venue's client; in PAPER the paper exchan
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from desk.base.reasons import Reason
 from desk.config.mode import Mode
@@ -22,15 +23,14 @@ from desk.venues.protocol import Book, SymbolRules, VenueClient
 Clients = Callable[[str], VenueClient]
 
 
-@dataclass
-class Accounts:
+class Accounts(msgspec.Struct):
     """The accounts of one cycle."""
 
     run: Run
     market_of: Clients
     facts: Facts | None = None
     _broker: PaperBroker | None = None
-    _asked: dict[str, SymbolRules | None] = field(default_factory=dict)
+    _asked: dict[str, SymbolRules | None] = msgspec.field(default_factory=dict)
 
     def account_of(self, venue: str) -> Account:
         """Where orders of a venue go.

@@ -5,9 +5,10 @@ cycle's exit code says so). Bugs are not caught here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from desk.base import clock, exit_codes
 from desk.base.errors import ConfigError, JournalError, StateError, WorldError
@@ -51,8 +52,7 @@ from desk.venues.protocol import OrderType
 Evaluate = Callable[[Proposal, Facts], Evaluation]
 
 
-@dataclass
-class Cycle:
+class Cycle(msgspec.Struct):
     """One cycle's working state."""
 
     run: Run
@@ -63,12 +63,12 @@ class Cycle:
     live: bool
     dry_run: bool
     held_back: str = ""  # why nothing may be sent this tick
-    decisions: list[Decision] = field(default_factory=list)
-    approved: list[Proposal] = field(default_factory=list)
-    blocked: dict[str, int] = field(default_factory=dict)  # reason code -> denials this cycle
-    failures: list[str] = field(default_factory=list)
-    entries: list[str] = field(default_factory=list)  # client ids of this cycle's entries
-    touched: set[str] = field(default_factory=set)  # venue:symbol keys whose position changed
+    decisions: list[Decision] = msgspec.field(default_factory=list)
+    approved: list[Proposal] = msgspec.field(default_factory=list)
+    blocked: dict[str, int] = msgspec.field(default_factory=dict)  # reason code -> denials this cycle
+    failures: list[str] = msgspec.field(default_factory=list)
+    entries: list[str] = msgspec.field(default_factory=list)  # client ids of this cycle's entries
+    touched: set[str] = msgspec.field(default_factory=set)  # venue:symbol keys whose position changed
     owes_care: bool = True  # SETTLE has not begun, and journal and books still take what it does
 
     @staticmethod

@@ -5,8 +5,9 @@ Owns the order of "durable first, network second": `commit` writes one group wit
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import InvariantError
@@ -40,8 +41,7 @@ class Account(Protocol):
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
 
 
-@dataclass
-class Desk:
+class Desk(msgspec.Struct):
     """Everything one cycle holds.
 
     Attributes:
@@ -55,7 +55,7 @@ class Desk:
     account_of: Callable[[str], Account]
     rules_of: Callable[[str, str], SymbolRules | None] | None = None
     facts: Facts | None = None
-    offset_ms: dict[str, int] = field(default_factory=dict)
+    offset_ms: dict[str, int] = msgspec.field(default_factory=dict)
     sends: bool = True
     orders_sent: int = 0
     entries_sent: int = 0

@@ -5,10 +5,10 @@ confirmed). An exit whose price has no usable bid goes as the venue's market ord
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from desk.base.money import ONE, ZERO
@@ -25,8 +25,7 @@ from desk.venues.protocol import OrderType, Side, SymbolRules
 MayExit = Callable[[], str]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What a decision sells: its exits carry its id, so that what is sold already counts after a crash too."""
 
     decision_id: str = ""

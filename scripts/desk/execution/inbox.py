@@ -4,9 +4,9 @@ The journal first (SIGNAL_DONE, SIGNAL_REJECTED), the file second: a crash in be
 recognises by its decision and settles. A denial that can pass leaves the file until it expires.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from desk.base.errors import StateError
@@ -22,13 +22,12 @@ from desk.strategies.signal_rules import InboxLimits
 from desk.strategies.signals import InboxItem
 
 
-@dataclass
-class Inbox:
+class Inbox(msgspec.Struct):
     """This cycle's signals."""
 
     run: Run
-    items: dict[str, InboxItem] = field(default_factory=dict)  # decision id -> file
-    settled: set[str] = field(default_factory=set)
+    items: dict[str, InboxItem] = msgspec.field(default_factory=dict)  # decision id -> file
+    settled: set[str] = msgspec.field(default_factory=set)
 
     def decisions(self, desk: Desk) -> list[Decision]:
         """Read the inbox: unusable and repeated files are rejected, settled ones moved, the rest proposed."""

@@ -4,7 +4,7 @@ Order of work: unknown and open orders are looked up; refused and not-found ones
 of the last day are booked; then journal, exchange and balances are compared and every difference is named.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from desk.base.reasons import Reason
 from desk.execution import books, compare, fills, lookup, rebook
@@ -23,8 +23,7 @@ DIFFERENCES_SHOWN_MAX = 50
 PASSES_MAX = 3
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What one reconcile found. `failed` names venues that could not be read: then nothing is clean."""
 
     differences: tuple[Difference, ...]

@@ -7,8 +7,9 @@ or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is 
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import WorldError
@@ -35,8 +36,7 @@ class Stopped(WorldError):
     """The last check said no at the moment of writing; its `what` is the reason code."""
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """What became of one submit. `order_id` is empty when the journal refused to write it a second time."""
 
     order_id: str

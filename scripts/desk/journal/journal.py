@@ -9,7 +9,6 @@ finishes what a crash left: a torn tail, a rotation, a mode switch, a reseal.
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
@@ -34,8 +33,7 @@ RETENTION_DAYS: Final = 400
 UNSTAMPED_MODE: Final = "LIVE"  # a latch engaged in a folder nobody has stamped: the strict reading
 
 
-@dataclass
-class Journal:
+class Journal(msgspec.Struct, dict=True):  # dict: the view, made once
     """One process's handle on one home's journal.
 
     Attributes:
@@ -52,11 +50,10 @@ class Journal:
     event_bytes_max: int = EVENT_BYTES_MAX
     group_events_max: int = GROUP_EVENTS_MAX
     unstamped_mode: str = UNSTAMPED_MODE
-    _view: View = field(init=False)
     _dead: str = ""  # why this handle writes no more
 
     def __post_init__(self) -> None:
-        self._view = View(self.home)
+        self._view: View = View(self.home)
 
     def read_fold(self) -> Fold:
         """The folded state up to the last whole group, without a lock.

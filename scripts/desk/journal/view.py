@@ -5,7 +5,7 @@ does not hold the known line any more, folding starts again from the projections
 that ends before what the hint, the projections or this process saw durable has lost bytes: JOURNAL_SHRUNK.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from desk.base.errors import JournalDamaged
 from desk.base.paths import Home
@@ -18,8 +18,7 @@ class Moved(Exception):
     """Another segment took the journal's name while it was being read."""
 
 
-@dataclass
-class View:
+class View(msgspec.Struct):
     """What this process knows of the journal.
 
     Attributes:

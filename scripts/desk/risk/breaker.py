@@ -11,7 +11,6 @@ cancels, exits and look-ups go on without being counted.
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -96,7 +95,6 @@ def ignore_change(note: Note) -> None:
     """An `on_change` for callers that journal nothing (a folder nobody has stamped yet)."""
 
 
-@dataclass
 class Breakers:
     """One process's hand on the breakers; implements `guard_types.BreakerPort`.
 
@@ -105,12 +103,10 @@ class Breakers:
         on_change: called with every transition and hand edit, outside the lock.
     """
 
-    home: Home
-    limits: Limits
-    script: str
-    log: Log
-    on_change: OnChange = ignore_change
-    _passed: dict[tuple[str, Pass], int] = field(default_factory=dict)
+    def __init__(self, home: Home, limits: Limits, script: str, log: Log, on_change: OnChange = ignore_change) -> None:
+        self.home, self.limits, self.script = home, limits, script
+        self.log, self.on_change = log, on_change
+        self._passed: dict[tuple[str, Pass], int] = {}
 
     def start_tick(self) -> None:
         """A new tick of a loop: exits and look-ups may pass an open breaker again."""

@@ -6,7 +6,6 @@ so that they are young when the gates look. Writes `filters_<venue>.json` and th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -30,14 +29,13 @@ SECONDS_PER_MINUTE: Final = 60
 T = TypeVar("T")
 
 
-@dataclass
-class Gathering:
+class Gathering(msgspec.Struct):
     """What one cycle has read so far of every symbol, by `venue:symbol`; `absent` are those no exchange knows."""
 
     run: Run
     limits: Config
-    found: dict[str, SymbolFacts] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
+    found: dict[str, SymbolFacts] = msgspec.field(default_factory=dict)
+    absent: set[str] = msgspec.field(default_factory=set)
     invalid_bids: int = 0
 
     def add(self, name: str, **values: object) -> None:

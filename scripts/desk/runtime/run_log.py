@@ -8,9 +8,10 @@ a door: the journal is the record, the log is a convenience.
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from desk.base import clock
 from desk.base.paths import Home
@@ -27,15 +28,14 @@ def tell(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be told, now or at exit
 
 
-@dataclass
-class RunLog:
+class RunLog(msgspec.Struct):
     """One door's log. Lines are written as they come, in append mode."""
 
     home: Home
     door: str
     bytes_max: int = 20_000_000
     files_kept: int = 5
-    failed: bool = field(default=False)
+    failed: bool = False
 
     def info(self, text: str) -> None:
         """A line for this door's log only."""

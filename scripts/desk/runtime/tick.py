@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -45,8 +44,7 @@ class Outcome(msgspec.Struct):
     document: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass
-class Run:
+class Run(msgspec.Struct):
     """What a body works with."""
 
     door: str
@@ -59,8 +57,8 @@ class Run:
     ordinal: int
     deadline_s: float  # monotonic
     as_json: bool
-    counts: dict[str, Any] = field(default_factory=dict)  # goes to runs/<door>.json
-    _buffered: list[NewEvent] = field(default_factory=list)
+    counts: dict[str, Any] = msgspec.field(default_factory=dict)  # goes to runs/<door>.json
+    _buffered: list[NewEvent] = msgspec.field(default_factory=list)
 
     def say(self, text: str) -> None:
         """A line for the operator and the log (the log only, under --json)."""

@@ -173,9 +173,11 @@ def _replace(home: Home, found: Row, value: Doc, names: dict[str, str]) -> None:
 
 def _clear_leftovers(path: Path) -> None:
     """Remove what crashed writers of this file left; the caller holds the file's lock, so nobody is writing one."""
-    for entry in path.parent.glob(f".{path.name}.*.tmp"):
-        with contextlib.suppress(OSError):
-            entry.unlink()
+    start = f".{path.name}."
+    for name in os.listdir(path.parent):  # noqa: PTH208 - a tenth of what glob costs, and every write passes here
+        if name.startswith(start) and name.endswith(".tmp"):
+            with contextlib.suppress(OSError):
+                (path.parent / name).unlink()
 
 
 def _write_file(path: Path, raw: bytes, durable: bool) -> None:

@@ -8,7 +8,6 @@ new measurement, and by one new try of a read or a cancel; an order is never sen
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -74,8 +73,7 @@ def _plain(name: str, value: Any) -> str:
     raise BadInput(f"cannot send a {type(value).__name__}", f"parameter {name}", "write numbers as text or Decimal")
 
 
-@dataclass
-class Caller:
+class Caller(msgspec.Struct, dict=True):  # dict: the clock, made once
     """One exchange's signed requests for one process. `place` and `timestamp` of orders come from the caller above.
 
     Attributes:

@@ -6,7 +6,6 @@ one probe is exact. Measuring touches no breaker (rules: Health checks only meas
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -65,8 +64,7 @@ def stored(home: Home, venue: str) -> Offset | None:
         return None
 
 
-@dataclass
-class VenueClock:
+class VenueClock(msgspec.Struct):
     """One venue's offset for one process: stored, or measured when that is too old.
 
     Attributes:

@@ -6,7 +6,6 @@ is admitted and recorded for itself, so our own failures open the breaker under 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,8 +33,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     took_ms: float
 
 
-@dataclass
-class Guard:
+class Guard(msgspec.Struct):
     """All guards of one exchange for one process.
 
     Attributes:
@@ -50,10 +48,8 @@ class Guard:
     limits: Limits
     log: Log
     deadline_s: float = float("inf")
-
-    def __post_init__(self) -> None:
-        self.latencies_ms: list[tuple[Purpose, float]] = []
-        self._admitted: dict[Purpose, Ticket] = {}
+    latencies_ms: list[tuple[Purpose, float]] = msgspec.field(default_factory=list)
+    _admitted: dict[Purpose, Ticket] = msgspec.field(default_factory=dict)
 
     def prepare(self, where: tuple[str, str], purpose: Purpose) -> None:
         """Before an order's timestamp is fixed: breaker and budget admit it, and the connection stands (design 4.8).

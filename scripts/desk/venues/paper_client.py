@@ -6,7 +6,8 @@ durable before the answer is given, so a lost answer never loses an order.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+
+import msgspec
 
 from desk.base import clock
 from desk.base.errors import InvariantError, LockBusy, WorldError
@@ -32,15 +33,14 @@ RulesOf = Callable[[str, str], SymbolRules | None]
 MarketOf = Callable[[str, str], Book | None]
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """What every paper client shares: the durable books, the costs, the real market, the faults on demand."""
 
     store: PaperStore
     terms: Terms
     rules: RulesOf
     market: MarketOf
-    faults: PaperFaults = field(default_factory=PaperFaults)
+    faults: PaperFaults = msgspec.field(default_factory=PaperFaults)
 
 
 class PaperClient(NoOrderLists):

@@ -4,14 +4,14 @@ Given to the broker by a test or a rehearsal, never by the environment. Counters
 hit; the others hold while they are set. A fault never loses what was accepted: it loses the answer.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from desk.base.money import ONE
 
 
-@dataclass
-class PaperFaults:
+class PaperFaults(msgspec.Struct):
     """Counters for the next orders (`cancel_unknown`: cancels) and modifiers of every order.
 
     Attributes:

@@ -8,7 +8,6 @@ entries and reads wait; after 418 nothing is sent until the ban has passed.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -105,8 +104,7 @@ def refusal(
     return "", ""
 
 
-@dataclass
-class Meter:
+class Meter(msgspec.Struct):
     """One process's hand on one venue's budget."""
 
     home: Home

@@ -15,7 +15,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -87,15 +86,14 @@ class Aborted(Exception):
         self.reason = reason
 
 
-@dataclass
-class _Wire:
+class _Wire(msgspec.Struct):
     """What happens on the socket of the request under way in this context."""
 
     before_first_byte: Callable[[], None]
     started: bool = False
     expired: bool = False
     sock: Any = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def about_to_write(self, sock: Any) -> None:
         with self.lock:
@@ -156,8 +154,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
 
-@dataclass
-class Transport:
+class Transport(msgspec.Struct):
     """One exchange's wire.
 
     Attributes:

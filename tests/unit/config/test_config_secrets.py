@@ -16,7 +16,7 @@ def environment() -> dict[str, str]:
 
 def test_a_key_pair_shows_its_venue_only():
     keys = keys_of("binance", environment())
-    for shown in (repr(keys), str(keys), f"{keys}", repr([keys]), repr({"a": keys})):
+    for shown in (repr(keys), str(keys), f"{keys}", repr([keys]), repr({"a": keys}), str(keys.__rich_repr__())):
         assert KEY not in shown
         assert SECRET not in shown
     assert keys.present
@@ -42,6 +42,7 @@ def test_a_missing_half_is_named_without_the_other(name: str, half: str):
 def test_settings_do_not_print_the_environment(place: Home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BINANCE_API_KEY", KEY)
     monkeypatch.setenv("BINANCE_API_SECRET", SECRET)
-    shown = repr(load(place))
+    settings = load(place)
+    shown = f"{settings!r} {settings.__rich_repr__()}"
     assert KEY not in shown
     assert SECRET not in shown

@@ -176,10 +176,6 @@ def test_strategies_do_not_enter_a_symbol_taken_off_the_universe(held: Bench, mo
 
 
 def _with(settings, config):  # type: ignore[no-untyped-def]
-    import dataclasses
-
-    if dataclasses.is_dataclass(settings):
-        return dataclasses.replace(settings, config=config)  # type: ignore[type-var]
     return msgspec.structs.replace(settings, config=config)
 
 

@@ -1,6 +1,5 @@
 """Not found on a venue without a lookup by client id: rules.md, Intents, row btcturk. Paper account, LIVE's reading."""
 
-import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -36,7 +35,7 @@ class Turk(Bench):
         opening = run.journal.read_fold().portfolio.opening
         broker.open(may_create=not opening)
         if mode is Mode.LIVE:
-            run.settings = dataclasses.replace(run.settings, mode=Mode.LIVE)
+            run.settings = msgspec.structs.replace(run.settings, mode=Mode.LIVE)
         desk = Desk(run, broker.client)
         if not opening:
             assert books.open_books(desk, "btcturk")

@@ -109,7 +109,7 @@ def test_where_a_certificate_is_required(
     monkeypatch.setenv("VENUE_ENV", venue_env)
     settings = live.settings()
     strict = msgspec.structs.replace(settings.config.arming, certificate_required=wanted)
-    object.__setattr__(settings, "config", msgspec.structs.replace(settings.config, arming=strict))
+    msgspec.structs.force_setattr(settings, "config", msgspec.structs.replace(settings.config, arming=strict))
     found = certificate.certificate(live.home, settings)
     assert (found.required, found.valid, found.code) == (required, False, Reason.ARM_CERTIFICATE)
     assert facts_files.arming(settings, live.fold(), live=True, dry_run=False).certificate_required is required

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from desk.base.errors import InvariantError, StateCorrupt, StateError
@@ -94,9 +95,9 @@ def test_no_rules_for_any_symbol_opens_nothing(tmp_path: Path) -> None:
 
 def test_outside_paper_mode_there_is_no_paper_exchange(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    fields = settings_of(desk.home).__dict__ | {"mode": Mode.LIVE}
+    live = msgspec.structs.replace(settings_of(desk.home), mode=Mode.LIVE)
     with pytest.raises(InvariantError, match="outside PAPER"):
-        PaperBroker(desk.home, type(settings_of(desk.home))(**fields), lambda v, s: None, lambda v, s: None)
+        PaperBroker(desk.home, live, lambda v, s: None, lambda v, s: None)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"venues": []}', '{"venues": {"binance": 7}}', "\x00" * 64])
