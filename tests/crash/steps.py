@@ -49,11 +49,12 @@ class Recorder:
         parts = Path(relative).parts
         return None if IGNORED_PARTS & set(parts) or relative.endswith(IGNORED_ENDINGS) else relative
 
-    def step(self, name: str, half: Callable[[], Any] | None = None) -> None:
-        """The next step is about to happen."""
+    def step(self, name: str, handle: int = -1, half: bytes = b"") -> None:
+        """The next step is about to happen; `half` is what of it a death in its middle leaves written."""
         if self.steps == self.die_at:
-            if self.halfway and half is not None:
-                half()
+            if self.halfway and half:
+                self.tell("write", handle, half)
+                _real["write"](handle, half)
             self.tell("died", name)
             _real["_exit"](DEAD)
         self.steps += 1
@@ -61,7 +62,11 @@ class Recorder:
 
 def installed(home: Path, report: Path, die_at: int | None = None, halfway: bool = False) -> Recorder:
     """Put the hooks in place; they stay until the process ends."""
-    recorder = Recorder(home, report, die_at, halfway)
+    return in_place(Recorder(home, report, die_at, halfway))
+
+
+def in_place(recorder: Recorder) -> Recorder:
+    """Every step of this process goes through the recorder from now on."""
     for name, hook in (*_file_hooks(recorder).items(), *_name_hooks(recorder).items()):
         setattr(os, name, hook)
     for name in ("send", "sendall", "connect", "recv", "recv_into"):
@@ -89,13 +94,7 @@ def _file_hooks(recorder: Recorder) -> dict[str, Callable[..., Any]]:
     def write(handle: int, raw: Any) -> int:
         if handle not in recorder.paths:
             return int(_real["write"](handle, raw))
-        first = bytes(raw)[: len(raw) // 2]
-
-        def half() -> None:
-            recorder.tell("write", handle, first)
-            _real["write"](handle, first)
-
-        recorder.step(f"write {recorder.paths[handle]}", half if len(raw) > 1 else None)
+        recorder.step(f"write {recorder.paths[handle]}", handle, bytes(raw)[: len(raw) // 2])
         written = int(_real["write"](handle, raw))
         recorder.tell("write", handle, bytes(raw)[:written])
         return written
