@@ -1,7 +1,11 @@
-"""Reconcile: exchange truth, unknown orders, money, drift. Owns its table of repairs and the verdict.
+"""Reconcile: exchange truth, unknown orders, money, drift; `--repair` settles a difference by the operator's word.
 
-The only orders it sends protect what its own bookings left without a stop (in LIVE with `--live`).
-Exit 0: clean; 1: differences, each named, or something could not be read; 2: failed or bad usage; 3: busy.
+The only orders a reconcile sends protect what its own bookings left without a stop (in LIVE with `--live`). A repair
+is a dry run that prints what it would write and send; `--yes` does it, under the order lease. An order that is not ours
+is settled by its owner's statement only: `--reason TEXT --ack I_UNDERSTAND`.
+
+Exit 0: clean, or repaired; 1: differences, each named, something could not be read, or a dry run; 2: failed or bad
+usage; 3: busy.
 """
 
 from desk.runtime import bootstrap
@@ -14,20 +18,22 @@ from typing import Any, Final
 
 from clients import clients_of
 from desk.base import clock, exit_codes
-from desk.base.errors import StateCorrupt
+from desk.base.errors import BadInput, StateCorrupt
 from desk.base.reasons import Reason
 from desk.execution import aftercare, reconcile, repair
 from desk.execution.accounts import Accounts
 from desk.execution.desk import Desk
-from desk.execution.operator_desk import Hands
+from desk.execution.operator_desk import Hands, leased
+from desk.execution.repair import Wanted
+from desk.execution.repair_plan import Plan
 from desk.execution.trouble import latched
 from desk.risk import pause
+from desk.risk.redact import without_secrets
 from desk.runtime import operator_args
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
 
 DOOR: Final = "reconcile"
-REPAIRS: Final = {"adopt": repair.adopt, "disown": repair.disown}
 
 
 def compare(run: Run, live: bool = False) -> Outcome:
@@ -39,7 +45,7 @@ def compare(run: Run, live: bool = False) -> Outcome:
         found = reconcile.run(hands.desk, run.settings.venues, usable)
         aftercare.protect_new(hands, before, live)
     for difference in found.differences:
-        run.say(f"DIFF {difference.venue} {difference.name} {difference.subject}: {difference.detail}")
+        run.say(f"DIFF {difference.line()}")
     if found.score >= run.settings.config.reconcile.drift_pause:
         pause.latch_pause(run.home, run.journal, (str(Reason.DRIFT_PAUSE),), DOOR, limits_hash=run.settings.config_hash)
     _write_state(run, found)
@@ -47,14 +53,28 @@ def compare(run: Run, live: bool = False) -> Outcome:
     return _verdict(found)
 
 
-def mend(run: Run, how: str, intent_id: str, reason: str, ack: str) -> Outcome:
-    """Settle one quarantined intent by the operator's word; without the acknowledgement only say what it would do."""
-    desk = _hands(run)[0].desk
-    if ack != "I_UNDERSTAND":
-        return Outcome(exit_codes.WARN, f"RECONCILE END — dry run: would {how} {intent_id}; add --ack I_UNDERSTAND")
-    text = REPAIRS[how](desk, intent_id, reason)
+def mend(run: Run, args: argparse.Namespace) -> Outcome:
+    """Settle one difference by the operator's word; without `--yes` only say what it would write and send."""
+    how, handle = args.repair
+    wanted = Wanted(how, handle, without_secrets(args.reason, run.settings.environment), operator_args.who())
+    acts = args.yes or args.ack == operator_args.ACK
+    try:
+        with latched(run):
+            if not acts:
+                return _would(run, wanted, repair.plan(_hands(run)[0], wanted))
+            with leased(run):
+                plan = repair.plan(_hands(run)[0], wanted)
+                if plan.needs_ack and args.ack != operator_args.ACK:
+                    return _would(run, wanted, plan)
+                for line in plan.lines:
+                    run.say(line)
+                whole, text = plan.act()
+    except BadInput as error:  # an operator's word, no fault of the system: no alert
+        run.journal.publish()
+        return Outcome(exit_codes.FAIL, f"RECONCILE END — {how}: {error.line()}", {"error": error.line()})
     run.journal.publish()
-    return Outcome(exit_codes.OK, f"RECONCILE END — {how}: {text}")
+    document = {"repaired": handle, "how": how, "did": list(plan.lines)}
+    return Outcome(exit_codes.OK if whole else exit_codes.WARN, f"RECONCILE END — {how}: {text}", document)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,12 +82,21 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.repair is None:
         return run_door(DOOR, lambda run: compare(run, options.live), as_json=options.json)
-    how, intent_id = options.repair
-    if how not in REPAIRS:
-        operator_args.refuse("reconcile.py", f"--repair {how}: unknown; use {' or '.join(REPAIRS)}")
+    if options.repair[0] not in repair.HOWS:
+        operator_args.refuse("reconcile.py", f"--repair {options.repair[0]}: unknown; use {' or '.join(repair.HOWS)}")
     if not options.reason:
         operator_args.refuse("reconcile.py", "--repair needs --reason TEXT")
-    return run_door(DOOR, lambda run: mend(run, how, intent_id, options.reason, options.ack), as_json=options.json)
+    return run_door(DOOR, lambda run: mend(run, options), as_json=options.json)
+
+
+def _would(run: Run, wanted: Wanted, plan: Plan) -> Outcome:
+    """The dry run's lines, and what makes it act."""
+    for line in plan.lines:
+        run.say(line)
+    run.journal.publish()
+    what = f"the owner's statement: --ack {operator_args.ACK}" if plan.needs_ack else "--yes"
+    text = f"RECONCILE END — dry run: would {wanted.how} {wanted.handle}; nothing was sent; add {what}"
+    return Outcome(exit_codes.WARN, text, {"dry_run": True, "would": list(plan.lines)})
 
 
 def _hands(run: Run) -> tuple[Hands, tuple[str, ...]]:
@@ -86,7 +115,7 @@ def _write_state(run: Run, found: reconcile.Result) -> None:
         return {
             "last_run_ms": run.tick_ms, "last_run_at": clock.iso(run.tick_ms), "last_success_ms": success,
             "clean": found.clean, "score": found.score, "failed": list(found.failed),
-            "differences": [f"{d.venue} {d.name} {d.subject}: {d.detail}" for d in found.differences],
+            "differences": [d.line() for d in found.differences],
         }  # fmt: skip
 
     try:
@@ -112,10 +141,12 @@ def _verdict(found: reconcile.Result) -> Outcome:
 def _parser() -> argparse.ArgumentParser:
     parser = operator_args.OneLineParser(prog="reconcile.py", description="Compare journal, exchange and balances.")
     parser.add_argument(
-        "--repair", nargs=2, metavar=("adopt|disown", "INTENT_ID"), help="settle one quarantined intent"
-    )
-    parser.add_argument("--reason", type=operator_args.reason, help="why, for the journal")
-    parser.add_argument("--ack", default="", help="I_UNDERSTAND; without it --repair is a dry run")
+        "--repair", nargs=2, metavar=("adopt|disown|close", "HANDLE"),
+        help="settle one difference, by the handle in its line, or one quarantined intent, by its id",
+    )  # fmt: skip
+    parser.add_argument("--reason", type=operator_args.reason, help="why, for the journal: the owner's statement")
+    parser.add_argument("--yes", action="store_true", help="do it; without it --repair is a dry run")
+    parser.add_argument("--ack", default="", help="I_UNDERSTAND: do it; orders that are not ours need it")
     parser.add_argument("--live", action="store_true", help="in LIVE: protect what its bookings left without a stop")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser

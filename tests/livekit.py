@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import badkit
 import daykit
+from desk.base import clock
+from desk.base.paths import Home
+from desk.config.load import load
 from desk.journal.state import Fold
+from desk.venues.protocol import OrderReport, OrderRequest, OrderType, Side
 from desk.venues.table import VENUES
 from lab.sim.server import running_sim
 
@@ -61,6 +66,20 @@ class Live(badkit.Rig):
         assert self.sim is not None
         self.sim.fault(kind, method=method, path=self.order_path, count=count, arg=arg)
 
+    def by_hand(self, side: str, quantity: str, price: str | None = None, name: str = "byhand1") -> OrderReport:
+        """The owner (or a thief) trades past us with the same key: at the market, or as a limit order that rests."""
+        wanted = OrderRequest(
+            client_order_id=name, symbol=SYMBOL, side=Side(side), quantity=Decimal(quantity),
+            type=OrderType.MARKET if price is None else OrderType.LIMIT, price=Decimal(price) if price else None,
+            sized_at=None if price else Decimal(60_000),
+        )  # fmt: skip
+        with badkit._environment(self.env):
+            clock.start_tick()
+            client = import_module(f"{self.venue}_client").make_client(load(Home(self.home)))
+            with client.ready():
+                told: OrderReport = client.place_order(wanted, client.caller.clock.venue_now_ms())
+        return told
+
     def fold(self) -> Fold:
         return daykit.fold_of(self.home)
 
@@ -91,11 +110,13 @@ class Live(badkit.Rig):
 
 @contextmanager
 def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None = None,
-           scenario: dict[str, Any] | None = None, **env: str) -> Iterator[Live]:  # fmt: skip
+           scenario: dict[str, Any] | None = None, sim: dict[str, Any] | None = None, **env: str,
+) -> Iterator[Live]:  # fmt: skip
     """A new LIVE home (nothing has run in it) and its exchange, some hours into its market.
 
     Args:
         changes: `old text -> new text` in the configuration file, beside CHANGES.
+        sim: more arguments of `running_sim`.
     """
     home = folder / "home"
     (home / "config").mkdir(parents=True)
@@ -105,23 +126,25 @@ def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None 
         assert old in text, old
         text = text.replace(old, new)
     (home / "config" / "sanad.toml").write_text(text)
-    with running_sim(venue=venue, symbols=(SYMBOL,), seed=SEED, scenario=scenario) as sim:
-        sim.advance(BARS_BEFORE * 60_000)
+    arguments: dict[str, Any] = {"symbols": (SYMBOL,), "seed": SEED, "scenario": scenario} | (sim or {})
+    with running_sim(venue=venue, **arguments) as exchange:
+        exchange.advance(BARS_BEFORE * 60_000)
         upper = venue.upper()
         wanted = {
             "SANAD_HOME": str(home), "SYSTEM_MODE": "LIVE", "VENUES": venue, "VENUE_ENV": "sim",
-            f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey",
-            f"{upper}_API_SECRET": "simsecret", "SANAD_CLOCK": sim.admin_url + "/sim/clock",
+            f"{upper}_REST_URL": exchange.rest_url, f"{upper}_API_KEY": "simkey",
+            f"{upper}_API_SECRET": "simsecret", "SANAD_CLOCK": exchange.admin_url + "/sim/clock",
             "UNIVERSE_SYMBOLS": SYMBOL, "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
-        yield Live(home, sim, wanted | SENDS | env, venue=venue)
+        yield Live(home, exchange, wanted | SENDS | env, venue=venue)
 
 
 @contextmanager
 def armed(folder: Path, venue: str = "binance", changes: dict[str, str] | None = None,
-          scenario: dict[str, Any] | None = None, **env: str) -> Iterator[Live]:  # fmt: skip
+          scenario: dict[str, Any] | None = None, sim: dict[str, Any] | None = None, **env: str,
+) -> Iterator[Live]:  # fmt: skip
     """A LIVE home whose first ticks have run and whose entries may go."""
-    with market(folder, venue, changes, scenario, **env) as rig:
+    with market(folder, venue, changes, scenario, sim, **env) as rig:
         for said in rig.tick().values():
             assert said.code == 0, said
         rig.arm()

@@ -396,7 +396,7 @@ class Reason(StrEnum):  # fmt: skip
         "reconcile:foreign_order",
         WARN,
         "an order on the exchange is not ours",
-        "reconcile.py --repair adopt or disown",
+        "reconcile.py --repair adopt HANDLE --reason TEXT --ack I_UNDERSTAND if it is yours; else change the key",
     )
     # -- capital and limits
     DAILY_LOSS = (

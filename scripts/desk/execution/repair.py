@@ -1,45 +1,62 @@
-"""An operator settles a quarantined intent: adopt (the exchange's word counts) or disown (it is not ours any more)."""
+"""What an operator settles by hand after a reconcile: adopt, disown, close. Owns the table of repairs and their plans.
+
+A plan says line by line what it would write or send and does nothing; acting is another step, under the order lease.
+Each kind of difference has its own room: `repair_intent`, `repair_foreign`, `repair_balance`, `repair_position`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
 
 from desk.base.errors import BadInput
-from desk.execution import lookup
-from desk.execution.desk import Desk
-from desk.execution.intent import event
-from desk.journal.events import Event
-from desk.journal.state import Intent
+from desk.execution import difference, reconcile, repair_balance, repair_foreign, repair_intent, repair_position
+from desk.execution.difference import BALANCE, INTENT, ORDER, POSITION
+from desk.execution.operator_desk import Hands
+from desk.execution.repair_plan import Ask, Plan
+
+HOWS: Final = ("adopt", "disown", "close")
+Make = Callable[[Hands, Ask], Plan]
+TABLE: Final[Mapping[tuple[str, str], Make]] = {
+    ("adopt", INTENT): repair_intent.adopt,
+    ("disown", INTENT): repair_intent.disown,
+    ("adopt", ORDER): repair_foreign.adopt,
+    ("disown", ORDER): repair_foreign.disown,
+    ("close", ORDER): repair_foreign.close,
+    ("adopt", BALANCE): repair_balance.adopt,
+    ("adopt", POSITION): repair_position.adopt,
+    ("disown", POSITION): repair_position.disown,
+    ("close", POSITION): repair_position.close,
+}
 
 
-def adopt(desk: Desk, intent_id: str, reason: str) -> str:
-    """Look it up once more, book what the exchange says, end the quarantine.
+class Wanted(msgspec.Struct, frozen=True):
+    """What the operator typed. `by`: who asks."""
+
+    how: str
+    handle: str
+    reason: str
+    by: str
+
+
+def plan(hands: Hands, wanted: Wanted) -> Plan:
+    """What the repair would write and send, by the journal and the exchange as they are now.
 
     Raises:
-        BadInput: no such quarantined intent, or the exchange cannot be asked.
+        BadInput: no such handle, nothing to repair there, or something else comes first.
     """
-    intent = _quarantined(desk, intent_id)
-    if not lookup.look(desk, intent_id, intent):
-        raise BadInput("the exchange cannot be asked now", intent_id, "try again when it answers")
-    return _clear(desk, intent_id, intent, "adopt", reason)
-
-
-def disown(desk: Desk, intent_id: str, reason: str) -> str:
-    """End the quarantine and the intent; whatever stands on the exchange under its id is the operator's.
-
-    Raises:
-        BadInput: no such quarantined intent.
-    """
-    return _clear(desk, intent_id, _quarantined(desk, intent_id), "disown", reason)
-
-
-def _quarantined(desk: Desk, intent_id: str) -> Intent:
-    intent = desk.fold().intents.intents.get(intent_id)
-    if intent is None:
-        raise BadInput("is no intent in the journal", intent_id, "see state/intents.json")
-    if not intent.anomaly:
-        raise BadInput(f"is not quarantined (state {intent.state})", intent_id, "nothing to repair")
-    return intent
-
-
-def _clear(desk: Desk, intent_id: str, intent: Intent, how: str, reason: str) -> str:
-    data = {"client_order_id": intent_id, "how": how, "reason": reason}
-    desk.commit_events(event(Event.INTENT_ANOMALY_CLEARED, intent.venue, intent.symbol, data, intent.decision_id))
-    found = desk.fold().intents.intents[intent_id]
-    return f"{intent_id} is {found.state} {found.status}".rstrip()
+    try:
+        kind, venue, symbol, order_id = difference.parse(wanted.handle)
+    except ValueError:
+        hint = "as reconcile.py prints them: VENUE:SYMBOL:order:ID, VENUE:ASSET:balance, VENUE:SYMBOL:position"
+        raise BadInput("is no handle", wanted.handle, hint) from None
+    make = TABLE.get((wanted.how, kind))
+    if make is None:
+        others = " or ".join(how for how in HOWS if (how, kind) in TABLE)
+        raise BadInput(f"cannot be settled by {wanted.how}", wanted.handle, f"use {others}")
+    seen = None
+    if kind != INTENT:
+        if venue not in hands.run.settings.venues:
+            raise BadInput("is on no venue of VENUES", wanted.handle, "check the handle")
+        seen = reconcile.look(hands.desk, venue)
+    return make(hands, Ask(wanted.handle, wanted.reason, wanted.by, venue, symbol, order_id, seen))

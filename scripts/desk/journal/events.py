@@ -101,6 +101,23 @@ class Event(StrEnum):
     # -- money
     INITIAL_CAPITAL = ("INITIAL_CAPITAL", "opening balances of a venue", "balances")
     BALANCE_ADJUSTED = ("BALANCE_ADJUSTED", "deposit, withdrawal or adopted balance", "asset amount cause")
+    FOREIGN_SEEN = ("FOREIGN_SEEN", "an order or its trades that are not ours", "order_id side quantity")
+    FOREIGN_SETTLED = ("FOREIGN_SETTLED", "the owner's word on a foreign order", "order_id how reason")
+    FOREIGN_TRADE = (
+        "FOREIGN_TRADE",
+        "one trade of a settled foreign order: balances move, our capital does not",
+        "order_id trade_id side base quote quantity price fee fee_asset time_ms",
+    )
+    POSITION_ADOPTED = (
+        "POSITION_ADOPTED",
+        "what the exchange holds and we did not becomes a position",
+        "position_id base quote quantity price reason",
+    )
+    POSITION_DISOWNED = (
+        "POSITION_DISOWNED",
+        "what the exchange does not hold leaves the position",
+        "base quote quantity booked value reason",
+    )
     CAPITAL_MARKED = ("CAPITAL_MARKED", "equity of a venue and quote at this tick's prices", "quote equity")
     DAY_CLOSED = ("DAY_CLOSED", "the UTC risk day ended", "date")
     PEAK_REBASED = ("PEAK_REBASED", "the drawdown peak was set anew", "quote old new reason")

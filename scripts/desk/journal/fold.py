@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from desk.base import clock
-from desk.journal import fold_orders, fold_risk, intent_table, shapes
+from desk.journal import fold_money, fold_orders, fold_risk, intent_table, shapes
 from desk.journal.chain import Line
 from desk.journal.events import Event
 from desk.journal.state import Fold
@@ -37,7 +37,12 @@ APPLY: Final[dict[str, Apply]] = {
     Event.POSITION_DUST: fold_orders.dust,
     Event.SYMBOL_QUARANTINED: fold_orders.symbol_quarantined,
     Event.INITIAL_CAPITAL: fold_risk.initial_capital,
-    Event.BALANCE_ADJUSTED: fold_risk.balance_adjusted,
+    Event.BALANCE_ADJUSTED: fold_money.balance_adjusted,
+    Event.FOREIGN_SEEN: fold_money.foreign_seen,
+    Event.FOREIGN_SETTLED: fold_money.foreign_settled,
+    Event.FOREIGN_TRADE: fold_money.foreign_trade,
+    Event.POSITION_ADOPTED: fold_money.position_adopted,
+    Event.POSITION_DISOWNED: fold_money.position_disowned,
     Event.CAPITAL_MARKED: fold_risk.capital_marked,
     Event.DAY_CLOSED: fold_risk.day_closed,
     Event.PEAK_REBASED: fold_risk.peak_rebased,

@@ -148,8 +148,11 @@ def fill(state: Fold, line: Line, at_ms: int) -> None:
     sign = 1 if data["side"] == "BUY" else -1
     _add(books, intent.base, sign * quantity)
     _add(books, intent.quote, -sign * quantity * price)
+    _add(portfolio.aside, key(line.venue, intent.quote), -sign * quantity * price)
     if fee:
         _add(books, data["fee_asset"], -fee)
+        if data["fee_asset"] != intent.base:
+            _add(portfolio.aside, key(line.venue, data["fee_asset"]), -fee)
         _add(portfolio.fees, key(line.venue, data["fee_asset"]), fee)
     portfolio.fills += 1
     portfolio.day["fills"] = portfolio.day.get("fills", 0) + 1
@@ -192,7 +195,7 @@ def dust(state: Fold, line: Line, at_ms: int) -> None:
     """POSITION_DUST: the rest moves to the dust table and the slot is free."""
     position = _position(state, line)
     if position is not None:
-        _close(state, position, at_ms, stop_out=position.last_exit_leg == "stop")
+        close_slot(state, position, at_ms, stop_out=position.last_exit_leg == "stop")
 
 
 def symbol_quarantined(state: Fold, line: Line, at_ms: int) -> None:
@@ -241,7 +244,7 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
         position.bought += quantity
         return
     gone = quantity + base_fee
-    share = _share(position, gone)
+    share = share_of(position, gone)
     realised = quantity * price - quote_fee - share
     position.quantity -= gone
     position.cost_quote -= share
@@ -250,7 +253,7 @@ def _book_position(state: Fold, intent: Intent, line: Line, at_ms: int) -> None:
     position.realised_quote += realised
     _capital(state, line.venue, intent.quote).realised += realised
     if position.quantity <= ZERO:
-        _close(state, position, at_ms, stop_out=intent.leg == "stop")
+        close_slot(state, position, at_ms, stop_out=intent.leg == "stop")
 
 
 def _take_in_dust(state: Fold, name: str, position: Position) -> None:
@@ -261,7 +264,7 @@ def _take_in_dust(state: Fold, name: str, position: Position) -> None:
         position.cost_quote += rest.cost_quote
 
 
-def _share(position: Position, gone: Decimal) -> Decimal:
+def share_of(position: Position | Dust, gone: Decimal) -> Decimal:
     """What the sold part had cost; what is taken here is what is left less there, so cost and profit always add up."""
     if gone >= position.quantity:
         return position.cost_quote
@@ -269,7 +272,8 @@ def _share(position: Position, gone: Decimal) -> Decimal:
     return share.quantize(COST_STEP, context=CONTEXT) if share.adjusted() < COST_ADJUSTED_MAX else share
 
 
-def _close(state: Fold, position: Position, at_ms: int, stop_out: bool) -> None:
+def close_slot(state: Fold, position: Position, at_ms: int, *, stop_out: bool = False) -> None:
+    """The slot is free: what is left is dust, and cool-downs are counted from now."""
     name = key(position.venue, position.symbol)
     if position.quantity:
         rest = state.positions.dust.pop(name, None)

@@ -10,6 +10,7 @@ SEEN_KEPT_MS = 30 * DAY_MS  # longer than any signal may live
 DECISION_KEPT_MS = 8 * DAY_MS
 TRIPS_KEPT_MS = 7 * DAY_MS
 ALERT_KEPT_MS = 7 * DAY_MS
+FOREIGN_KEPT = 500  # settled ones; an order the owner left standing may trade for months
 
 
 def genesis(state: Fold, line: Line, at_ms: int) -> None:
@@ -41,16 +42,6 @@ def initial_capital(state: Fold, line: Line, at_ms: int) -> None:
     books = state.portfolio.balances.setdefault(line.venue, {})
     for asset, amount in amounts.items():
         books[asset] = books.get(asset, ZERO) + amount
-
-
-def balance_adjusted(state: Fold, line: Line, at_ms: int) -> None:
-    """BALANCE_ADJUSTED: a flow from outside; taken out of equity when it is the quote currency."""
-    asset, amount = line.data["asset"], parse(line.data["amount"])
-    books = state.portfolio.balances.setdefault(line.venue, {})
-    books[asset] = books.get(asset, ZERO) + amount
-    capital = state.portfolio.capital.get(key(line.venue, asset))
-    if capital is not None:
-        capital.flows += amount
 
 
 def capital_marked(state: Fold, line: Line, at_ms: int) -> None:
@@ -204,7 +195,8 @@ def resealed(state: Fold, line: Line, at_ms: int) -> None:
 
 
 def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:
-    """RECONCILE_DONE: a clean full one ends the unknown after a reseal."""
+    """RECONCILE_DONE: a clean full one ends the unknown after a reseal; what was read whole is remembered."""
+    state.portfolio.truth_ms |= line.data.get("read", {})
     if line.data["clean"] is True:
         state.portfolio.resealed = False
 
@@ -212,13 +204,17 @@ def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:
 def _prune(state: Fold, at_ms: int) -> None:
     """Drop what has aged out; never an intent that is open, unsettled, watched or quarantined."""
     intents, portfolio, positions = state.intents.intents, state.portfolio, state.positions
-    settled = {name for name, intent in intents.items() if _is_settled(intent, at_ms)}
+    known_ms = portfolio.truth_ms  # reconcile reads trades again from here on: what it may meet is not forgotten
+    settled = {n for n, intent in intents.items() if _is_settled(intent, min(at_ms, known_ms.get(intent.venue, at_ms)))}
     awaited = {i.position_id for name, i in intents.items() if i.kind == "ENTRY" and name not in settled}
     if portfolio.resealed:  # what is re-booked is told apart by the intents that are known
         settled = set()
     for name in settled:  # while an entry may still bring fills, its exits' attempts are remembered: no id twice
         if intents[name].position_id not in awaited:
             del intents[name]
+    spoken = [name for name, foreign in portfolio.foreign.items() if foreign.how]
+    for name in sorted(spoken, key=lambda n: portfolio.foreign[n].seen_ms)[:-FOREIGN_KEPT]:
+        del portfolio.foreign[name]
     for table, kept_ms in ((portfolio.signals_seen, SEEN_KEPT_MS), (portfolio.decisions_seen, DECISION_KEPT_MS)):
         for name in [n for n, seen_ms in table.items() if seen_ms < at_ms - kept_ms]:
             del table[name]

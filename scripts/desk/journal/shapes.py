@@ -62,6 +62,14 @@ def _books(value: Any) -> bool:
     return isinstance(value, dict) and all(_name(asset) and _amount(amount) for asset, amount in value.items())
 
 
+def _times(value: Any) -> bool:
+    return isinstance(value, dict) and all(_name(venue) and _whole(at_ms) for venue, at_ms in value.items())
+
+
+def _how(value: Any) -> bool:
+    return value in {"adopt", "disown"}
+
+
 def _side(value: Any) -> bool:
     return value in SIDES
 
@@ -114,6 +122,19 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
     Event.SYMBOL_QUARANTINED: {"until_ms": _whole},
     Event.INITIAL_CAPITAL: {"balances": _books},
     Event.BALANCE_ADJUSTED: {"asset": _name, "amount": _exact},
+    Event.FOREIGN_SEEN: {"order_id": _name, "side": _side, "quantity": _amount, "client_order_id?": _text},
+    Event.FOREIGN_SETTLED: {"order_id": _name, "how": _how, "reason": _text, "side?": _side, "client_order_id?": _text},
+    Event.FOREIGN_TRADE: {
+        "order_id": _name, "trade_id": _name, "side": _side, "base": _name, "quote": _name, "quantity": _amount,
+        "price": _amount, "fee": _exact, "fee_asset": _text, "time_ms": _whole,
+    },
+    Event.POSITION_ADOPTED: {
+        "position_id": _name, "base": _name, "quote": _name, "quantity": _amount, "price": _amount, "reason": _text,
+    },
+    Event.POSITION_DISOWNED: {
+        "base": _name, "quote": _name, "quantity": _amount, "booked": _amount, "value": _money, "reason": _text,
+    },
+    Event.RECONCILE_DONE: {"read?": _times},
     Event.CAPITAL_MARKED: {"quote": _name, "equity": _money},
     Event.DAY_CLOSED: {"date": _date},
     Event.PEAK_REBASED: {"quote": _name, "new": _money},

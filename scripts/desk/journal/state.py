@@ -110,6 +110,17 @@ class Capital(msgspec.Struct, kw_only=True):
     rebased_ms: int = 0
 
 
+class Foreign(msgspec.Struct, kw_only=True):
+    """An order on our account that is not ours."""
+
+    side: str
+    client_order_id: str = ""
+    quantity: Decimal = ZERO  # of the order while it only stands, else of the trades seen so far
+    seen_ms: int = 0  # when more of it was last seen
+    how: str = ""  # the owner's word: adopt, disown; "" = not yet spoken
+    trade_ids: list[str] = []  # booked
+
+
 class Latch(msgspec.Struct, kw_only=True):
     """A latch as the journal last set it."""
 
@@ -165,6 +176,10 @@ class PortfolioPart(msgspec.Struct, kw_only=True):
     opening: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> INITIAL_CAPITAL
     opened_ms: dict[str, int] = {}  # venue -> when; older trades are history
     balances: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> by the journal
+    flows: dict[str, dict[str, Decimal]] = {}  # venue -> asset -> what came from outside our trading, less what went
+    aside: dict[str, Decimal] = {}  # "venue:asset" -> moved by trades of other bases: paid as quote, taken as fee
+    foreign: dict[str, Foreign] = {}  # "venue:symbol:exchange order id"
+    truth_ms: dict[str, int] = {}  # venue -> exchange time up to which reconcile has read every trade
     capital: dict[str, Capital] = {}  # "venue:quote"
     fees: dict[str, Decimal] = {}  # "venue:asset" -> paid
     fills: int = 0
@@ -228,6 +243,11 @@ def _plain(value: Any) -> Any:
     if type(value) is list:
         return [_plain(item) for item in value]
     return text(value) if type(value) is Decimal else value
+
+
+def foreign_key(venue: str, symbol: str, order_id: str) -> str:
+    """How foreign orders are keyed: exchanges number orders per symbol."""
+    return f"{venue}:{symbol}:{order_id}"
 
 
 def key(venue: str, symbol: str) -> str:

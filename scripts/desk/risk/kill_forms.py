@@ -123,8 +123,15 @@ def release_facts(observed: ReleaseFacts, fold: Fold, doc: Doc | None) -> Releas
     for row in kill_reasons.ROWS:
         alert = alerts.get(check.alert(row.code, "", ALERT_SUBJECT).data["fingerprint"])
         engaged[row.name] = alert.first_ms if alert is not None else latch.since_ms
+    since_ms = engaged[kill_reasons.KEY_COMPROMISE]
+    foreign = [found.how for found in fold.portfolio.foreign.values() if found.seen_ms >= since_ms]
     marks = (doc or {}).get(KEY_MARKS)
     then = {str(name): str(mark) for name, mark in marks.items()} if isinstance(marks, dict) else None
     return msgspec.structs.replace(
-        observed, engaged_ms=engaged, seen_ms=latch_file.seen_ms(doc), capital=fold.portfolio.capital, keys_then=then
+        observed,
+        engaged_ms=engaged,
+        seen_ms=latch_file.seen_ms(doc),
+        capital=fold.portfolio.capital,
+        keys_then=then,
+        foreign_unadopted=sum(how != "adopt" for how in foreign) if foreign else None,  # nothing adopted proves nothing
     )

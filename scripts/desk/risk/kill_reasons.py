@@ -16,6 +16,7 @@ from desk.config.schema import KillPositions
 from desk.journal.state import Capital
 
 HOLD, CLOSE, ASSESS = "hold", "close", "assess"
+KEY_COMPROMISE: Final = "key_compromise_suspected"
 HEALTHY_MS: Final = 60_000  # excessive_rest_errors, ws_stale_60s
 CALM_MS: Final = 15 * 60_000  # flash_crash
 REBASE_GAP_MS: Final = 7 * 86_400_000  # one PEAK_REBASED in this span
@@ -31,7 +32,8 @@ class ReleaseFacts(msgspec.Struct, frozen=True):
         active_codes: reason codes whose condition heartbeat reports as holding now.
         capital: by `venue:quote`, as last marked.
         keys_then: venue -> key fingerprint at the engagement; None = not recorded. `keys_now`: as configured.
-        foreign_unadopted: foreign orders seen and not adopted, by the reconcile of `foreign_ms`; None = unknown.
+        foreign_unadopted: foreign orders journalled since the engagement and not adopted; None = unknown. A reconcile
+            later than it, that of `foreign_ms`, must have looked again.
         env_hold: the line of the environment that still says KILL_SWITCH=true.
     """
 
@@ -112,7 +114,7 @@ def flash_crash(facts: ReleaseFacts) -> str:
 
 def key_compromise(facts: ReleaseFacts) -> str:
     """Every key recorded at the engagement was changed, or every foreign order was adopted by its owner."""
-    if facts.foreign_unadopted == 0 and facts.foreign_ms > facts.engaged_ms.get("key_compromise_suspected", 0):
+    if facts.foreign_unadopted == 0 and facts.foreign_ms > facts.engaged_ms.get(KEY_COMPROMISE, 0):
         return ""
     if facts.keys_then is None:
         return "key_compromise_suspected holds: the keys of that time are not recorded; adopt each foreign order"
@@ -146,7 +148,7 @@ ROWS: Final[tuple[KillReason, ...]] = (
     KillReason("ws_stale_60s", Reason.KILL_WS, "60 s healthy", ws_stale),
     KillReason("flash_crash", Reason.FLASH_CRASH, "15 minutes without the condition", flash_crash),
     KillReason(
-        "key_compromise_suspected", Reason.KILL_KEY, "every key changed, or each foreign order adopted", key_compromise
+        KEY_COMPROMISE, Reason.KILL_KEY, "every key changed, or each foreign order adopted", key_compromise
     ),
     KillReason("manual", Reason.KILL_MANUAL, "any time", manual),
 )  # fmt: skip

@@ -29,8 +29,6 @@ def for_release(home: Home, settings: Settings, *, rebase_peak: bool) -> Release
     """The outside facts of a kill-switch release; `kill_forms.release_facts` adds those of the fold and the file."""
     now_ms = clock.now_ms()
     limits, _ = limits_overlay.effective_limits(settings, limits_overlay.read(home), now_ms)
-    reconcile = _read(home, "reconcile")
-    foreign = reconcile.get("foreign_unadopted")
     done = facts_files.reconciled(home)
     return ReleaseFacts(
         now_ms=now_ms,
@@ -42,7 +40,6 @@ def for_release(home: Home, settings: Settings, *, rebase_peak: bool) -> Release
         drawdown_kill_frac=limits.capital.drawdown_kill_frac,
         rebase_peak=rebase_peak,
         keys_now=key_marks(settings),
-        foreign_unadopted=foreign if isinstance(foreign, int) and not isinstance(foreign, bool) else None,
         foreign_ms=done.last_success_ms if done is not None else 0,
         env_hold=environment_hold.find(home),
     )

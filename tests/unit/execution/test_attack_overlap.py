@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk.base.errors import StateError
-from desk.execution import books, exits, reconcile, submit
+from desk.execution import books, exits, reconcile, submit, truth
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.journal.chain import NewEvent
@@ -66,8 +66,9 @@ def test_a_difference_that_stays_is_named_once(paper: Bench) -> None:
 
     desk.account_of = lambda venue: Short()  # type: ignore[assignment,return-value]
     found = reconcile.run(desk, ("binance",))
-    assert sorted(d.subject for d in found.differences) == ["BTC", "USDT"]
-    assert found.score == 8
+    named = sorted((d.kind, d.subject) for d in found.differences)
+    assert named == [("balances", "BTC"), ("balances", "USDT"), ("positions", "BTC")]
+    assert found.score == 14
 
 
 def test_a_trade_is_booked_on_the_order_of_its_own_symbol(paper: Bench) -> None:
@@ -79,7 +80,7 @@ def test_a_trade_is_booked_on_the_order_of_its_own_symbol(paper: Bench) -> None:
         quantity=D("1"), price=D("3000"), fee=D(0), fee_asset="ETH", time_ms=paper.now_ms, maker=False,
     )  # fmt: skip
     desk = paper.desk()
-    reconcile._book_ours(desk, "binance", (stranger,))
+    truth.book_ours(desk, "binance", (stranger,))
     assert paper.intents()[sent.order_id].filled == D("0.002")
 
 

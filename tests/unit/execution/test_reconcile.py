@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from desk.execution import books, compare, rebook, reconcile, submit
-from desk.execution.compare import Difference
+from desk.execution import books, difference, rebook, reconcile, submit
 from desk.execution.desk import Desk
+from desk.execution.difference import Difference
 from desk.venues.protocol import Balance, OrderReport, OrderStatus, Side, Trade
 from kit import Bench, D, bench, entry, ok
 
@@ -127,12 +127,12 @@ def _differences(kind: str, count: int) -> list[Difference]:
      ("protection", 1, 2), ("protection", 9, 10)],
 )  # fmt: skip
 def test_the_drift_score_weighs_and_caps_each_kind(kind: str, count: int, expected: int) -> None:
-    assert compare.score(_differences(kind, count)) == expected
+    assert difference.score(_differences(kind, count)) == expected
 
 
 def test_the_drift_score_is_100_at_the_most() -> None:
-    everything = [d for kind in compare.WEIGHTS for d in _differences(kind, 50)]
-    assert compare.score(everything) == 100
+    everything = [d for kind in difference.WEIGHTS for d in _differences(kind, 50)]
+    assert difference.score(everything) == 100
 
 
 def test_opening_balances_are_written_once(paper: Bench) -> None:

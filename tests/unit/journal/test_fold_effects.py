@@ -265,7 +265,6 @@ def test_every_event_that_folds_has_a_shape_and_the_other_way_round():
         Event.TRADE_REJECTED,
         Event.RUN_ENDED,
         Event.JOURNAL_RESEALED,
-        Event.RECONCILE_DONE,
         Event.DECISION_PROPOSED,
     }
     assert folded - shaped == unshaped
