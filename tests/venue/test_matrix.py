@@ -1,8 +1,8 @@
 """The numbered acceptance matrix (design 5): every venue client passes it on the simulator, by its own books.
 
 V01-V09 reads and orders, V10-V19 outcomes of a submit, V20-V30 guards, V31-V34 secrets and modes, V35-V37 what comes
-before an order's timestamp. To add a venue: one row in CLIENTS and one in WORDS; a capability it lacks is a row in
-LACKS with why.
+before an order's timestamp, V40-V46 order lists and trailing stops. To add a venue: one row in CLIENTS and one in
+WORDS; a capability it lacks is a row in LACKS with why.
 """
 
 import base64
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import binance_client
 import btcturk_client
@@ -28,13 +29,26 @@ from desk.risk.breaker_rules import State
 from desk.state import store
 from desk.venues import clock_sync, rate_budget
 from desk.venues.outcome import Klass, VenueError
-from desk.venues.protocol import OrderReport, OrderRequest, OrderStatus, OrderType, Side
+from desk.venues.protocol import (
+    LIST_LEGS,
+    ListKind,
+    ListStatus,
+    OrderListReport,
+    OrderListRequest,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+)
 from desk.venues.table import VENUES, Purpose
 from lab.sim.server import SimHandle, running_sim
 from venue.kit import make_settings
 
 CLIENTS: dict[str, Any] = {"binance": binance_client, "mexc": mexc_client, "btcturk": btcturk_client}
 LACKS = {
+    ("mexc", "order lists"): "the exchange has none",
+    ("btcturk", "order lists"): "the exchange has none",
     ("mexc", "stop orders"): "the exchange has none; exits are watched each tick",
     ("btcturk", "orders that may not wait"): "the exchange has no IOC, FOK and post-only orders; limits stand in",
     ("btcturk", "cancels answered at once"): "200 means received; what became of the order is asked for",
@@ -112,6 +126,32 @@ class Desk:
     def place(self, request: OrderRequest, **how: Any) -> OrderReport:
         found: OrderReport = self.client.place_order(request, self.client.caller.clock.venue_now_ms(), **how)
         return found
+
+    def order_list(
+        self, kind: ListKind, working: OrderType = OrderType.LIMIT_FOK, away: str = "1.01"
+    ) -> OrderListRequest:
+        """A list whose entry is priced at `away` times the touch and whose exits stand 10 % around it."""
+        quantity = D(0) if kind in {ListKind.OPO, ListKind.OPOCO} else D("0.0004")
+        roles = {
+            "working": lambda: self.order("BUY", working, away),
+            "above": lambda: self.order("SELL", OrderType.LIMIT_MAKER, "1.1", quantity=quantity),
+            "below": lambda: self._stop(quantity),
+        }
+        roles |= {"pending": roles["below"], "pendingAbove": roles["above"], "pendingBelow": roles["below"]}
+        legs = tuple(roles[name]() for name in LIST_LEGS[kind])
+        return OrderListRequest(list_client_order_id=f"l{self.made}x{self.sim.now_ms}", kind=kind, legs=legs)
+
+    def _stop(self, quantity: Decimal) -> OrderRequest:
+        request = self.order("SELL", OrderType.STOP_LOSS_LIMIT, "0.89", quantity=quantity)
+        assert request.price is not None
+        return replace(request, stop_price=money.floor_step(request.price * D("1.01"), self.words.tick))
+
+    def place_list(self, request: OrderListRequest, **how: Any) -> OrderListReport:
+        found: OrderListReport = self.client.place_order_list(request, self.client.caller.clock.venue_now_ms(), **how)
+        return found
+
+    def list_posts(self) -> int:
+        return sum(row["method"] == "POST" and "orderList" in row["path"] for row in self.sim.requests())
 
     def failed(self, act: Callable[[], object]) -> VenueError:
         with pytest.raises(VenueError) as caught:
@@ -648,3 +688,120 @@ def test_v37_no_way_open_means_nothing_to_write_down(
         raise AssertionError("never reached")
     assert (deaf.value.sent, deaf.value.counts_for_breaker) == ("not_sent", True)
     assert desk.posts() == 0
+
+
+# -- V40-V46: order lists and trailing stops ---------------------------------------------------------------------------
+
+
+def _states(desk: Desk, request: OrderListRequest) -> list[OrderStatus]:
+    return [desk.client.get_order("BTCUSDT", leg.client_order_id).status for leg in request.legs]
+
+
+def test_v40_what_a_symbol_takes_is_told_and_a_venue_without_lists_sends_none(desk: Desk) -> None:
+    rules = desk.client.filters(("BTCUSDT",))["BTCUSDT"]
+    if has(desk, "order lists"):
+        assert rules.list_kinds == set(ListKind)
+        assert (rules.order_lists_max, rules.trailing_allowed) == (20, True)
+        assert (rules.trailing_below_bps_min, rules.trailing_above_bps_max) == (10, 2000)
+        changed = {"opoAllowed": False, "allowTrailingStop": False}
+        desk.sim.fault("filter_change", path="/api/v3/exchangeInfo", arg=changed)
+        rules = desk.client.filters(("BTCUSDT",))["BTCUSDT"]
+        assert rules.list_kinds == {ListKind.OCO, ListKind.OTO, ListKind.OTOCO}
+        assert not rules.trailing_allowed
+        return
+    assert rules.list_kinds == frozenset()
+    refused = desk.failed(lambda: desk.place_list(desk.order_list(ListKind.OCO)))
+    assert (refused.sent, refused.reason, desk.posts()) == ("not_sent", "venue:unsupported", 0)
+    assert desk.client.open_order_lists() == ()
+
+
+@pytest.mark.parametrize("kind", ListKind)
+def test_v41_a_list_is_placed_queried_and_cancelled(desk: Desk, kind: ListKind) -> None:
+    if not has(desk, "order lists"):
+        return
+    request = desk.order_list(kind, OrderType.LIMIT, "0.8")
+    placed = desk.place_list(request)
+    assert (placed.list_client_order_id, placed.status) == (request.list_client_order_id, ListStatus.EXECUTING)
+    assert [one.client_order_id for one in placed.reports] == [leg.client_order_id for leg in request.legs]
+    waits = kind is not ListKind.OCO
+    wanted = [OrderStatus.NEW, *([OrderStatus.PENDING_NEW if waits else OrderStatus.NEW] * (len(request.legs) - 1))]
+    assert [one.status for one in placed.reports] == wanted == _states(desk, request)
+    found = desk.client.get_order_list(request.list_client_order_id)
+    assert (found.list_id, found.status, found.reports) == (placed.list_id, ListStatus.EXECUTING, ())
+    assert [one.list_id for one in desk.client.open_order_lists()] == [placed.list_id]
+    assert {one.list_id for one in desk.client.open_orders("BTCUSDT")} == {placed.list_id}
+    gone = desk.client.cancel_order_list("BTCUSDT", request.list_client_order_id)
+    assert (gone.status, {one.status for one in gone.reports}) == (ListStatus.ALL_DONE, {OrderStatus.CANCELED})
+    assert desk.client.open_order_lists() == ()
+    assert desk.client.get_order_list("never-sent-1") is None
+    assert desk.sim.books()["balances"]["BTC"]["locked"] == "0.00000000"
+    again = desk.failed(lambda: desk.client.cancel_order_list("BTCUSDT", request.list_client_order_id))
+    assert (again.class_, again.sent) == (Klass.ORDER_NOT_FOUND_QUERY_FIRST, "rejected")
+
+
+def test_v42_cancelling_a_leg_tells_of_that_leg_and_ends_the_list(desk: Desk) -> None:
+    if not has(desk, "order lists"):
+        return
+    request = desk.order_list(ListKind.OCO)
+    placed = desk.place_list(request)
+    leg = request.legs[1].client_order_id
+    told = desk.client.cancel_order("BTCUSDT", leg)
+    assert (told.client_order_id, told.status, told.list_id) == (leg, OrderStatus.CANCELED, placed.list_id)
+    assert _states(desk, request) == [OrderStatus.CANCELED, OrderStatus.CANCELED]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ListKind if kind is not ListKind.OCO])
+def test_v43_an_entry_filled_at_once_brings_its_trades_and_its_exits_stand_when_asked(
+    desk: Desk, kind: ListKind
+) -> None:
+    if not has(desk, "order lists"):
+        return
+    request = desk.order_list(kind)
+    working, *exits = desk.place_list(request).reports
+    assert (working.status, sum(trade.quantity for trade in working.trades)) == (OrderStatus.FILLED, D("0.0005"))
+    assert {one.status for one in exits} == {OrderStatus.PENDING_NEW}
+    assert set(_states(desk, request)[1:]) == {OrderStatus.NEW}
+    stop = desk.client.get_order("BTCUSDT", request.legs[-1].client_order_id)
+    assert stop.quantity == D("0.0005" if kind in {ListKind.OPO, ListKind.OPOCO} else "0.0004")
+    assert D(desk.sim.books()["balances"]["BTC"]["locked"]) == stop.quantity, "a pair locks its coins once"
+
+
+def test_v44_an_entry_that_fills_in_part_leaves_nothing_standing(desk: Desk) -> None:
+    if not has(desk, "order lists"):
+        return
+    desk.sim.fault("partial_fill", path="/api/v3/orderList", arg="0.4")
+    request = desk.order_list(ListKind.OTOCO, OrderType.LIMIT_IOC)
+    told = desk.place_list(request)
+    assert [one.status for one in told.reports] == [OrderStatus.EXPIRED] * 3
+    assert [one.expiry_reason for one in told.reports][1:] == ["OTO_PHASE_ONE_EXPIRED"] * 2
+    assert (told.status, told.reports[0].executed) == (ListStatus.ALL_DONE, D("0.0002"))
+
+
+@pytest.mark.parametrize("kind", AFTER_THE_BYTES)
+def test_v45_a_doubtful_answer_to_a_list_is_unknown_sent_once_and_found_by_query(desk: Desk, kind: str) -> None:
+    """P2 for lists: one POST, and list and legs are found by their ids, or are not there."""
+    if not has(desk, "order lists"):
+        return
+    desk.sim.fault(kind, method="POST", path="/api/v3/orderList", arg=503 if kind == "http_status" else None)
+    request = desk.order_list(ListKind.OTOCO)
+    error = desk.failed(lambda: desk.place_list(request))
+    assert (error.sent, error.order_may_exist, error.retryable) == ("unknown", True, False)
+    stands = kind in {"drop_after_accept", "unknown_1007_after_accept", "bad_json", "reset_mid_body"}
+    found = desk.client.get_order_list(request.list_client_order_id)
+    legs = [desk.client.get_order("BTCUSDT", leg.client_order_id) for leg in request.legs]
+    assert (found is not None) == stands == bool(desk.sim.lists())
+    assert [leg is not None for leg in legs] == [stands] * 3
+    assert desk.list_posts() == 1
+
+
+def test_v46_a_trailing_stop_rests_and_says_how_far_it_follows(desk: Desk) -> None:
+    if not has(desk, "order lists"):
+        return
+    request = desk.order_list(ListKind.OCO)
+    trailing = replace(request.legs[1], stop_price=None, trailing_bps=150)
+    desk.place_list(replace(request, legs=(request.legs[0], trailing)))
+    row = desk.client.request("GET", desk.words.order, {"symbol": "BTCUSDT", "origClientOrderId":
+                              trailing.client_order_id}, signed=True)  # fmt: skip
+    assert (row["trailingDelta"], row["status"], row["trailingTime"]) == (150, "NEW", desk.sim.now_ms)
+    too_far = replace(trailing, client_order_id="far1", trailing_bps=2001)
+    assert desk.failed(lambda: desk.place(too_far, purpose=Purpose.EXIT)).class_ is Klass.LOCAL_BUG
