@@ -109,6 +109,81 @@ def test_ccxt(real_time, venue):
         client.create_order("BTC/USDT", "market", "sell", 5)
 
 
+def pair(price, prefix="", **changed):
+    """A target 10 % above and a stop 10 % below a price, as parameters of an OCO or of what an entry brings."""
+    above, below = (f"{prefix}{'A' if prefix else 'a'}bove", f"{prefix}{'B' if prefix else 'b'}elow")
+    return {
+        f"{prefix}{'Side' if prefix else 'side'}": "SELL", f"{prefix}{'Quantity' if prefix else 'quantity'}": "0.009",
+        f"{above}Type": "LIMIT_MAKER", f"{above}Price": f"{price * 1.1:.2f}", f"{above}ClientOrderId": "target",
+        f"{below}Type": "STOP_LOSS_LIMIT", f"{below}StopPrice": f"{price * 0.9:.2f}",
+        f"{below}Price": f"{price * 0.89:.2f}", f"{below}TimeInForce": "GTC", f"{below}ClientOrderId": "stop",
+    } | changed  # fmt: skip
+
+
+def entry(price, **changed):
+    """A limit order that buys 0.01 at once."""
+    return {
+        "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": f"{price * 1.01:.2f}", "workingQuantity": "0.01",
+        "workingTimeInForce": "FOK", "workingClientOrderId": "entry",
+    } | changed  # fmt: skip
+
+
+def test_python_binance_trades_lists(real_time):
+    """An OCO and an OTOCO: placed, asked for, cancelled."""
+    module = pytest.importorskip("binance.client")
+    sim = real_time(balances={"BTC": "1", "USDT": "10000"}).sim
+    client = module.Client("simkey", "simsecret", ping=False)
+    client.API_URL = f"{sim.rest_url}/api"
+    assert client.get_symbol_info("BTCUSDT")["ocoAllowed"]
+    ask = float(client.get_order_book(symbol="BTCUSDT", limit=5)["asks"][0][0])
+    oco = client.create_oco_order(symbol="BTCUSDT", listClientOrderId="oco", **pair(ask))
+    assert [row["status"] for row in oco["orderReports"]] == ["NEW", "NEW"]
+    assert [row["listClientOrderId"] for row in client.get_open_oco_orders()] == ["oco"]
+    assert client.v3_get_order_list(origClientOrderId="oco")["listOrderStatus"] == "EXECUTING"
+    client.cancel_order(symbol="BTCUSDT", origClientOrderId="stop")
+    assert client.get_order(symbol="BTCUSDT", origClientOrderId="target")["status"] == "CANCELED"
+    otoco = client.v3_post_order_list_otoco(symbol="BTCUSDT", listClientOrderId="otoco", **entry(ask),
+                                            **pair(ask, "pending"))  # fmt: skip
+    assert otoco["contingencyType"] == "OTO"
+    assert [row["status"] for row in otoco["orderReports"]] == ["FILLED", "PENDING_NEW", "PENDING_NEW"]
+    assert {row["clientOrderId"]: row["status"] for row in client.get_open_orders(symbol="BTCUSDT")} == {
+        "target": "NEW", "stop": "NEW",
+    }  # fmt: skip
+    assert float(client.get_asset_balance(asset="BTC")["locked"]) == pytest.approx(0.009)
+    done = client.v3_delete_order_list(symbol="BTCUSDT", listClientOrderId="otoco")
+    assert done["listOrderStatus"] == "ALL_DONE"
+    assert client.get_open_oco_orders() == []
+
+
+@pytest.mark.parametrize("kind", ["Otoco", "Opoco"])
+def test_ccxt_trades_lists(real_time, kind):
+    """It has no unified call for lists; its own bindings of the endpoints place, query and cancel them."""
+    ccxt = pytest.importorskip("ccxt")
+    sim = real_time(balances={"BTC": "1", "USDT": "10000"}).sim
+    client = pointed_at(ccxt.binance({"apiKey": "simkey", "secret": "simsecret"}), sim.rest_url)
+    client.load_markets()
+    ask = client.fetch_order_book("BTC/USDT", 5)["asks"][0][0]
+    client.privatePostOrderListOco({"symbol": "BTCUSDT", "listClientOrderId": "oco"} | pair(ask))
+    shown = client.fetch_open_orders("BTC/USDT")
+    assert {(order["clientOrderId"], order["status"]) for order in shown} == {("target", "open"), ("stop", "open")}
+    assert client.privateGetOpenOrderList()[0]["listClientOrderId"] == "oco"
+    client.privateDeleteOrderList({"symbol": "BTCUSDT", "listClientOrderId": "oco"})
+    exits = pair(ask, "pending")
+    if kind == "Opoco":
+        del exits["pendingQuantity"]
+    place = getattr(client, f"privatePostOrderList{kind}")
+    made = place({"symbol": "BTCUSDT", "listClientOrderId": "l2"} | entry(ask) | exits)
+    assert [row["status"] for row in made["orderReports"]] == ["FILLED", "PENDING_NEW", "PENDING_NEW"]
+    stop = client.fetch_order(made["orders"][2]["orderId"], "BTC/USDT")
+    assert (stop["status"], stop["clientOrderId"]) == ("open", "stop")
+    assert stop["amount"] == (0.01 if kind == "Opoco" else 0.009)
+    assert client.privateGetOrderList({"origClientOrderId": "l2"})["listOrderStatus"] == "EXECUTING"
+    client.cancel_order(stop["id"], "BTC/USDT")
+    assert client.privateGetOrderList({"origClientOrderId": "l2"})["listOrderStatus"] == "ALL_DONE"
+    with pytest.raises(ccxt.BaseError, match="relationship of the prices"):
+        client.privatePostOrderListOco({"symbol": "BTCUSDT"} | pair(ask, abovePrice=f"{ask * 0.95:.2f}"))
+
+
 def test_ccxt_on_btcturk(real_time):
     """It signs with the decoded secret, sends its orders as JSON and reads candles from the graph host."""
     ccxt = pytest.importorskip("ccxt")
