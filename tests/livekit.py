@@ -24,7 +24,9 @@ STOPS = {"btcturk": "stoplimit"}  # the venue's own word
 BARS_BEFORE = 130  # minutes of market before the folder begins, so that candles are there
 ACK = ("--ack", "I_UNDERSTAND")
 SENDS = {"LIVE_TRADING": "true", "LIVE_TRADING_ACK": "I_UNDERSTAND", "DRY_RUN": "false", "SAFE_MODE": "false"}
+LISTS = {"order_lists = false": "order_lists = true"}
 CHANGES = {
+    "order_lists = true": "order_lists = false",  # one order, one intent; LISTS turns them on, as "binance+lists" does
     "after_close_min = 30": "after_close_min = 0",  # a case may trade again at once
     "after_losing_close_min = 60": "after_losing_close_min = 0",
     "after_stop_out_h = 24": "after_stop_out_h = 0",
@@ -94,7 +96,8 @@ class Live(badkit.Rig):
     def posts(self) -> list[dict[str, Any]]:
         """Every new order the exchange heard of, whatever it made of it."""
         assert self.sim is not None
-        return [told for told in self.sim.requests() if (told["method"], told["path"]) == ("POST", self.order_path)]
+        heard = [t for t in self.sim.requests() if t["method"] == "POST" and t["path"].startswith(self.order_path)]
+        return [told for told in heard if not told["path"].endswith("/test")]
 
     def orders(self, side: str) -> list[dict[str, Any]]:
         """The exchange's own orders of a side, oldest first."""
@@ -115,14 +118,17 @@ def market(folder: Path, venue: str = "binance", changes: dict[str, str] | None 
     """A new LIVE home (nothing has run in it) and its exchange, some hours into its market.
 
     Args:
+        venue: a venue's name; "binance+lists" is Binance with order lists.
         changes: `old text -> new text` in the configuration file, beside CHANGES.
         sim: more arguments of `running_sim`.
     """
+    venue, _, extra = venue.partition("+")
+    changes = (LISTS if extra else {}) | (changes or {})
     home = folder / "home"
     (home / "config").mkdir(parents=True)
     (home / ".env").write_text("")
     text = daykit.CONFIG.read_text()
-    for old, new in (CHANGES | (changes or {})).items():
+    for old, new in (CHANGES | changes).items():
         assert old in text, old
         text = text.replace(old, new)
     (home / "config" / "sanad.toml").write_text(text)
@@ -169,9 +175,10 @@ def moving(factor: str, after_min: int = 4) -> dict[str, Any]:
 
 
 def sent_entries(rig: Live) -> list[str]:
-    """Client ids of the entries the exchange heard of, one for each time it heard."""
-    entries = {e["data"]["client_order_id"] for e in rig.events("INTENT_CREATED") if e["data"]["kind"] == "ENTRY"}
-    return [post["clientOrderId"] for post in rig.posts() if post["clientOrderId"] in entries]
+    """Client ids of the entries the exchange heard of (a list under its own), one for each time it heard."""
+    created = [e["data"] for e in rig.events("INTENT_CREATED") if e["data"]["kind"] == "ENTRY"]
+    entries = {entry.get("list_id") or entry["client_order_id"] for entry in created}
+    return [post["clientOrderId"] for post in rig.posts() if post.get("clientOrderId") in entries]
 
 
 def assert_protected(rig: Live) -> None:

@@ -303,6 +303,13 @@ class Reason(StrEnum):  # fmt: skip
     NO_FILL = ("intent:no_fill", INFO, "the order ended without a fill", "nothing")
     DUST = ("position:dust", INFO, "what is left is below the exchange's minimum", "nothing; or sell by hand")
     UNPROTECTED = ("position:unprotected", CRIT, "a position has no stop", "none: the router repairs it each tick")
+    UNPROTECTED_PARTIAL = (
+        "position:unprotected_partial",
+        WARN,
+        "an order list filled in part protects nothing; it is replaced in the same tick",
+        "none: the router does it",
+        "UNPROTECTED_PARTIAL",
+    )
     EXIT_BLIND = (
         "position:exit_blind",
         CRIT,

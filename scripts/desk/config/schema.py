@@ -196,6 +196,7 @@ class Exits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trail_frac: Fraction = Decimal("0.01")
     trail_after_frac: Fraction = Decimal("0.01")
     unprotected_max_ms: Whole = 3000
+    order_lists: bool = True
     protective_notional_margin: Amount = Decimal("1.1")
     position_age_flag_h: Whole = 72
 

@@ -20,7 +20,7 @@ HOLDER_WAIT_S: Final = 3.0  # longer than what a tick still does after its last 
 def uncovered(fold: Fold) -> dict[str, Decimal]:
     """By `venue:symbol`: what is held and no order of ours sells."""
     held = fold.positions.positions
-    return {name: max(p.quantity - intents.reserved(fold, p), ZERO) for name, p in held.items()}
+    return {name: max(p.quantity - intents.covered(fold, p), ZERO) for name, p in held.items()}
 
 
 def protect_new(hands: Hands, before: dict[str, Decimal], live: bool) -> list[str]:

@@ -4,7 +4,7 @@ FREEZE_ALL and the operator's own "send nothing" hold cancels back too (design 6
 """
 
 from desk.base.reasons import Reason
-from desk.execution import fills, lookup
+from desk.execution import fills, lists, lookup
 from desk.execution.desk import Desk
 from desk.execution.intent import ENTRY, EXIT, event
 from desk.journal.chain import NewEvent
@@ -12,7 +12,7 @@ from desk.journal.events import Event
 from desk.journal.state import Fold, Intent, is_open, key
 from desk.risk import latches
 from desk.venues.outcome import VenueError
-from desk.venues.protocol import OrderStatus
+from desk.venues.protocol import OrderReport, OrderStatus
 
 
 def cancel(desk: Desk, order_id: str, why: str) -> bool:
@@ -35,16 +35,32 @@ def cancel(desk: Desk, order_id: str, why: str) -> bool:
 
     desk.commit(ask)
     try:
-        report = desk.account_of(intent.venue).cancel_order(intent.symbol, order_id)
-        fills.book(desk, order_id, report)
+        for report in _ask(desk, order_id, intent):
+            fills.book(desk, report.client_order_id, report)
     except VenueError as error:
         desk.run.log.error(error.line(), intent.venue, "cancel", str(error.code or error.class_))
         lookup.look(desk, order_id, intent)
+    for name, leg in lists.legs_of(desk.fold(), intent.list_id):  # the cancel of one ends all
+        if is_open(leg):
+            lookup.look(desk, name, leg)
     return not _stands(desk, order_id)
 
 
+def _ask(desk: Desk, order_id: str, intent: Intent) -> tuple[OrderReport, ...]:
+    """Send the cancel; what the exchange says of the order, or of every leg of its list."""
+    account = desk.account_of(intent.venue)
+    if not intent.list_id:
+        return (account.cancel_order(intent.symbol, order_id),)
+    known = desk.fold().intents.intents
+    told = account.cancel_order_list(intent.symbol, intent.list_id)
+    return tuple(report for report in told.reports if report.client_order_id in known)
+
+
 def cancel_open_entries(desk: Desk, why: str) -> tuple[list[str], list[str]]:
-    """Cancel every entry that may still trade.
+    """Cancel every entry that may still trade; one in a list is only looked up.
+
+    The cancel of a list takes the protection of what it has bought along, and its working order takes at once or not
+    at all: there is nothing left of it to cancel. What its look leaves open is the lease holder's (design 3).
 
     Returns:
         Client ids confirmed gone, and those not confirmed (an unknown one is only looked up: it may not exist).
@@ -53,8 +69,14 @@ def cancel_open_entries(desk: Desk, why: str) -> tuple[list[str], list[str]]:
     left: list[str] = []
     for name, intent in list(desk.fold().intents.intents.items()):
         if intent.kind == ENTRY and is_open(intent):
-            (gone if cancel(desk, name, why) else left).append(name)
+            is_gone = _look_at_list(desk, name, intent) if intent.list_id else cancel(desk, name, why)
+            (gone if is_gone else left).append(name)
     return gone, left
+
+
+def _look_at_list(desk: Desk, order_id: str, intent: Intent) -> bool:
+    lookup.look(desk, order_id, intent)
+    return not _stands(desk, order_id)
 
 
 def cancel_expired(desk: Desk) -> None:

@@ -21,6 +21,7 @@ from desk.execution import (
     books,
     cancel,
     cycle_events,
+    entry,
     exits,
     kill_care,
     lookup,
@@ -28,7 +29,6 @@ from desk.execution import (
     probe,
     protect,
     sizing,
-    submit,
 )
 from desk.execution import intent as intents
 from desk.execution.accounts import Accounts, Clients
@@ -317,9 +317,7 @@ def _enter(state: Cycle, proposal: Proposal) -> None:
             state.run.note(cycle_events.verdict(proposal, again))
             return
     plan = order_plan(proposal, state.facts)
-    sent = submit.submit(state.desk, plan, lambda: accounts.entry_block(state.desk))
-    if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":  # found now, it is protected in this tick
-        lookup.look(state.desk, sent.order_id, sent.intent)
+    sent = entry.send(state.desk, plan)
     result = sent.intent.state if sent.intent is not None else sent.error
     state.run.say(
         f"ENTRY {plan.venue} {plan.symbol} {text(plan.quantity)} at most {text(plan.price)} {plan.strategy}: {result}"

@@ -17,7 +17,15 @@ from desk.journal.chain import NewEvent
 from desk.journal.state import Fold, Intent, is_open, is_unsettled
 from desk.risk.facts import Facts
 from desk.runtime.tick import Run
-from desk.venues.protocol import Balance, OrderReport, OrderRequest, SymbolRules, Trade
+from desk.venues.protocol import (
+    Balance,
+    OrderListReport,
+    OrderListRequest,
+    OrderReport,
+    OrderRequest,
+    SymbolRules,
+    Trade,
+)
 from desk.venues.table import Purpose
 
 
@@ -39,6 +47,16 @@ class Account(Protocol):
     def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]: ...
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+    def place_order_list(
+        self,
+        request: OrderListRequest,
+        timestamp_ms: int,
+        *,
+        purpose: Purpose = Purpose.ENTRY,
+        before_send: Callable[[], None] | None = None,
+    ) -> OrderListReport: ...
+    def get_order_list(self, list_client_order_id: str) -> OrderListReport | None: ...
+    def cancel_order_list(self, symbol: str, list_client_order_id: str) -> OrderListReport: ...
 
 
 class Desk(msgspec.Struct):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from desk.base.errors import InvariantError
-from desk.base.money import text
+from desk.base.money import ZERO, text
 from desk.base.reasons import Reason
 from desk.execution.desk import Desk
 from desk.execution.intent import event
@@ -46,15 +46,23 @@ def events_of(order_id: str, intent: Intent, report: OrderReport, trades: tuple[
         and intent.status == str(report.status)
         and intent.executed >= report.executed
         and intent.order_id == report.order_id
+        and not _is_resized(intent, report)
     )
     data: dict[str, Any] = {
         "client_order_id": order_id, "status": str(report.status), "order_id": report.order_id,
         "executed": text(report.executed), "executed_quote": text(report.executed_quote),
     }  # fmt: skip
+    if _is_resized(intent, report):
+        data["quantity"] = text(report.quantity)
     confirmed = (
         [] if is_known else [event(Event.INTENT_CONFIRMED, intent.venue, intent.symbol, data, intent.decision_id)]
     )
     return [*fills, *confirmed]
+
+
+def _is_resized(intent: Intent, report: OrderReport) -> bool:
+    """A leg whose quantity the exchange found itself: what its working order brought in (OPO, OPOCO)."""
+    return bool(intent.list_id) and ZERO < report.quantity != intent.quantity
 
 
 def fill_event(order_id: str, intent: Intent, trade: Trade) -> NewEvent:

@@ -5,7 +5,8 @@ journal (design 3); after a crash the time since the journalled cancel counts to
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from desk.base import clock
 from desk.execution.desk import Desk
@@ -14,8 +15,7 @@ from desk.journal.state import Intent
 COUNT = "unprotected_ms_max"
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True):
     """One such time, begun."""
 
     before_ms: int  # passed already when this process took it up

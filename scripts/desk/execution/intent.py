@@ -4,6 +4,7 @@ attempt = how many intents the leg already has in the journal; an entry has atte
 be sent twice, whatever happened to the first.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +39,7 @@ class OrderPlan(msgspec.Struct, frozen=True, kw_only=True):
     decision_id: str = ""
     strategy: str = ""
     parent: str = ""
+    list_id: str = ""  # the client id of the order list it is sent in
     plan_stop: Decimal = ZERO  # entries: where the position's stop will stand
     plan_target: Decimal = ZERO
 
@@ -69,6 +71,8 @@ def written_down(
         "strategy": plan.strategy, "parent": plan.parent,
         "plan_stop": text(plan.plan_stop), "plan_target": text(plan.plan_target),
     }  # fmt: skip
+    if plan.list_id:
+        data["list_id"] = plan.list_id
     sent = {"client_order_id": order_id, "timestamp_ms": timestamp_ms, "recv_window_ms": recv_window_ms}
     return (
         event(Event.INTENT_CREATED, plan.venue, plan.symbol, data, plan.decision_id),
@@ -97,12 +101,22 @@ def request_of(plan: OrderPlan, order_id: str) -> OrderRequest:
 
 
 def reserved(fold: Fold, position: Position) -> Decimal:
-    """Quantity of the position that open, unknown or created exits still hold."""
-    total = ZERO
-    for intent in fold.intents.intents.values():
-        if intent.position_id == position.position_id and intent.kind == EXIT and is_open(intent):
-            total += max(intent.quantity - intent.filled, ZERO)
-    return total
+    """Quantity of the position that open, unknown or created exits still hold; the legs of a list hold it together."""
+    return _held(fold, position, lambda intent: True)
+
+
+def covered(fold: Fold, position: Position) -> Decimal:
+    """As `reserved`, but for a target that only waits above the market: it protects nothing."""
+    return _held(fold, position, lambda intent: not (intent.leg == LEG_TARGET and intent.type == OrderType.LIMIT_MAKER))
+
+
+def _held(fold: Fold, position: Position, counts: Callable[[Intent], bool]) -> Decimal:
+    rests: dict[str, Decimal] = {}
+    for name, intent in fold.intents.intents.items():
+        if intent.position_id == position.position_id and intent.kind == EXIT and is_open(intent) and counts(intent):
+            together = intent.list_id or name
+            rests[together] = max(intent.quantity - intent.filled, rests.get(together, ZERO))
+    return sum(rests.values(), ZERO)
 
 
 def standing(fold: Fold, position: Position, leg: str = "") -> list[tuple[str, Intent]]:

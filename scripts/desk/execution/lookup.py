@@ -101,8 +101,13 @@ def _count_look(desk: Desk, order_id: str, intent: Intent, requested_ms: int) ->
 
 
 def _appears(desk: Desk, order_id: str, intent: Intent) -> bool:
-    """The other two places: open orders (unless the look listed them already) and trades. What is found is booked."""
-    has_listed = not table.row(intent.venue).lookup_by_client_id
+    """The other two places: open orders (unless the look listed them already) and trades. What is found is booked.
+
+    A leg was sent in a list: as long as the exchange knows that, the leg is not missing, only not shown yet.
+    """
+    if intent.list_id and desk.account_of(intent.venue).get_order_list(intent.list_id) is not None:
+        return True
+    has_listed = bool(intent.list_id) or not table.row(intent.venue).lookup_by_client_id
     for report in () if has_listed else desk.account_of(intent.venue).open_orders(intent.symbol):
         if report.client_order_id == order_id:
             fills.book(desk, order_id, report)

@@ -43,7 +43,7 @@ def is_uncovered(desk: Desk, name: str) -> bool:
     position = fold.positions.positions.get(name)
     if position is None or found is None or found.rules is None:
         return False
-    return quantise.quantity_down(found.rules, position.quantity - intents.reserved(fold, position)) > ZERO
+    return quantise.quantity_down(found.rules, position.quantity - intents.covered(fold, position)) > ZERO
 
 
 def settle_dust(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal) -> bool:
@@ -67,7 +67,7 @@ def report(desk: Desk, name: str, rules: SymbolRules, bid: Decimal) -> None:
     position = desk.fold().positions.positions.get(name)
     if position is None:
         return
-    uncovered = position.quantity - intents.reserved(desk.fold(), position)
+    uncovered = position.quantity - intents.covered(desk.fold(), position)
     is_naked = stops.rests_stops(rules) and not quantise.is_dust(
         rules, max(uncovered, ZERO), bid or position.stop_price
     )

@@ -125,7 +125,7 @@ def acts_line(run: Run) -> str:
 def needs_care(fold: Fold, names: Iterable[str]) -> list[str]:
     """Positions of these with a part that no order of ours sells."""
     held = {name: fold.positions.positions.get(name) for name in names}
-    return sorted(n for n, p in held.items() if p is not None and p.quantity - intents.reserved(fold, p) > ZERO)
+    return sorted(n for n, p in held.items() if p is not None and p.quantity - intents.covered(fold, p) > ZERO)
 
 
 def protect_uncovered(hands: Hands, names: Iterable[str], wait_s: float = 0.0) -> list[str]:

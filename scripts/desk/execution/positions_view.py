@@ -96,7 +96,7 @@ def _is_naked(fold: Fold, position: Position, facts: SymbolFacts | None) -> bool
     """A part the exchange would take has no order of ours on it (nor a stop that is watched)."""
     if not _rests_stops(position, facts):
         return not position.stop_price
-    uncovered = max(position.quantity - intents.reserved(fold, position), ZERO)
+    uncovered = max(position.quantity - intents.covered(fold, position), ZERO)
     price = _mark(facts) or position.stop_price
     if facts is None or facts.rules is None or not price:
         return uncovered > ZERO and bool(position.unprotected_ms or uncovered == position.quantity)

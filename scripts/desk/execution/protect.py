@@ -8,7 +8,8 @@ How a stop is placed stands in `stops`, how it moves in `swap`, what is naked in
 from decimal import Decimal
 
 from desk.base.money import BPS, ONE, ZERO, divide, text
-from desk.execution import exits, naked, quantise, stops, swap
+from desk.base.reasons import Reason, shown
+from desk.execution import cancel, exits, lists, naked, quantise, stops, swap
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.exits import MayExit
@@ -33,6 +34,7 @@ def manage(desk: Desk, name: str, facts: SymbolFacts | None, may_exit: MayExit) 
         return None
     if may_exit():  # nothing may be sent: what rests stays as it is
         return naked.report(desk, name, rules, bid)
+    _end_broken_lists(desk, position)
     swap.carry_on(desk, position, rules, may_exit)
     position = exits.current(desk, position)
     if position is None:
@@ -42,6 +44,13 @@ def manage(desk: Desk, name: str, facts: SymbolFacts | None, may_exit: MayExit) 
     if bid:
         _trail(desk, position, rules, bid, may_exit)
     return _protect_rest(desk, name, facts, may_exit)
+
+
+def _end_broken_lists(desk: Desk, position: Position) -> None:
+    """UNPROTECTED_PARTIAL: legs that will not stand, or a target that lost its stop, make way for the rest's OCO."""
+    for order_id, intent in lists.broken(desk.fold(), position):
+        desk.run.warn("WARN", f"{shown(str(Reason.UNPROTECTED_PARTIAL))}: {intent.symbol} {intent.leg} {order_id}")
+        cancel.cancel(desk, order_id, "unprotected partial")
 
 
 def _protect_rest(desk: Desk, name: str, facts: SymbolFacts, may_exit: MayExit) -> None:
@@ -66,13 +75,14 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     position = stops.with_plan(desk, position, facts)
     if not stops.rests_stops(rules):
         return
-    uncovered = quantise.quantity_down(rules, position.quantity - intents.reserved(desk.fold(), position))
+    uncovered = quantise.quantity_down(rules, position.quantity - intents.covered(desk.fold(), position))
     if uncovered <= ZERO:
         return
-    resting = [intent for _, intent in intents.standing(desk.fold(), position, LEG_STOP)]
-    if resting:
-        exits.free_protection(desk, position, "partial")  # one that stays keeps protecting its part
     bid = facts.best_bid or ZERO
+    if intents.standing(desk.fold(), position):
+        if quantise.is_dust(rules, uncovered, bid or position.stop_price):
+            return  # what protects the rest is not taken away for what nobody would sell
+        exits.free_protection(desk, position, "partial")  # one that stays keeps protecting its part
     if bid and bid <= position.stop_price:
         exits.close_position(desk, position, LEG_STOP, bid, "price through the stop", may_exit)
         return
@@ -82,7 +92,8 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
 
 def _exit_if_due(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal, may_exit: MayExit) -> bool:
     """Target reached, or the stop passed without its order having closed the position."""
-    if position.target_price and bid >= position.target_price:
+    rests_target = intents.standing(desk.fold(), position, LEG_TARGET)
+    if position.target_price and bid >= position.target_price and not rests_target:
         exits.close_position(desk, position, LEG_TARGET, bid, f"target {text(position.target_price)} reached", may_exit)
         return True
     resting = intents.standing(desk.fold(), position, LEG_STOP)

@@ -6,9 +6,9 @@ A stop that cannot be placed falls back to another level, then to a market exit,
 
 from decimal import Decimal
 
-from desk.base.money import ONE, ZERO, divide, text
+from desk.base.money import ZERO, divide, text
 from desk.base.reasons import Reason
-from desk.execution import exits, lookup, quantise, submit
+from desk.execution import exits, lists, lookup, quantise, submit, submit_list
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.exits import MayExit
@@ -18,7 +18,7 @@ from desk.journal.state import Position, key
 from desk.risk import pause
 from desk.risk.facts import SymbolFacts
 from desk.strategies import protection_levels
-from desk.venues.protocol import OrderType, Side, SymbolRules
+from desk.venues.protocol import ListKind, OrderType, Side, SymbolRules
 
 
 def rests_stops(rules: SymbolRules) -> bool:
@@ -27,23 +27,41 @@ def rests_stops(rules: SymbolRules) -> bool:
 
 
 def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal, may_exit: MayExit) -> bool:
-    """One resting stop for everything free; True when the exchange has it (or its outcome is being looked up)."""
-    slack = desk.run.settings.config.entries.slippage_max_frac
-    quantity = exits.sellable(desk, position, rules)
-    stop_price = quantise.price_down(rules, stop)
-    limit = quantise.price_down(rules, stop * (ONE - slack))
-    plan = OrderPlan(
-        venue=position.venue, symbol=position.symbol, base=position.base, quote=position.quote, kind=EXIT,
-        leg=LEG_STOP, side=Side.SELL, type=OrderType.STOP_LOSS_LIMIT, quantity=quantity, price=limit,
-        stop_price=stop_price, position_id=position.position_id, decision_id=position.decision_id,
-        strategy=position.strategy, parent=position.entry_client_id,
-    )  # fmt: skip
-    if quantise.problem(rules, intents.request_of(plan, ""), limit, reference(desk, position))[0]:
+    """What rests for everything free: stop and target as one OCO where it can, else the stop alone.
+
+    Returns:
+        True when the exchange has it (or its outcome is being looked up).
+    """
+    bare = _bare(position, exits.sellable(desk, position, rules))
+    plan = lists.stop_leg(desk, bare, rules, bare.quantity, stop)
+    bid = reference(desk, position)
+    if quantise.problem(rules, intents.request_of(plan, ""), plan.price, bid)[0]:
         return False
+    pair = lists.pair_of(desk, position, rules, plan, bid)
+    if pair is not None:
+        sent = submit_list.submit_list(desk, ListKind.OCO, pair, may_exit)
+        if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
+            submit_list.look(desk, sent.intent.list_id)
+        if _has_it(desk, sent.order_id) or may_exit():
+            return _has_it(desk, sent.order_id)
     sent = submit.submit(desk, plan, may_exit)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
-    found = desk.fold().intents.intents.get(sent.order_id)
+    return _has_it(desk, sent.order_id)
+
+
+def _bare(position: Position, quantity: Decimal) -> OrderPlan:
+    """An exit of the position without a form yet."""
+    return OrderPlan(
+        venue=position.venue, symbol=position.symbol, base=position.base, quote=position.quote, kind=EXIT,
+        leg=LEG_STOP, side=Side.SELL, type=OrderType.STOP_LOSS_LIMIT, quantity=quantity, price=ZERO,
+        position_id=position.position_id, decision_id=position.decision_id, strategy=position.strategy,
+        parent=position.entry_client_id,
+    )  # fmt: skip
+
+
+def _has_it(desk: Desk, order_id: str) -> bool:
+    found = desk.fold().intents.intents.get(order_id)
     return found is not None and found.state in {"SENT_UNKNOWN", "CONFIRMED"}
 
 

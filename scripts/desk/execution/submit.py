@@ -7,7 +7,7 @@ or it stays SENT_UNKNOWN and is looked up. One attempt; no redirect; nothing is 
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -75,13 +75,18 @@ def submit(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
 def _over_a_ready_way(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
     with ExitStack() as way:
         try:
-            way.enter_context(desk.account_of(plan.venue).ready(_purpose(plan)))
+            way.enter_context(desk.account_of(plan.venue).ready(purpose_of(plan)))
         except VenueError as error:
-            code = error.reason or str(Reason.NOT_SENT)
-            desk.run.log.error(error.line(), plan.venue, "order", code)
-            desk.run.warn("WARN", f"{plan.leg} {plan.side} {plan.symbol} not sent: {code}")
-            return Sent("", None, code)
+            return not_ready(desk, plan, error)
         return _write_and_send(desk, plan, last_check)
+
+
+def not_ready(desk: Desk, plan: OrderPlan, error: VenueError) -> Sent:
+    """Breaker, budget or connection refused before anything was written down."""
+    code = error.reason or str(Reason.NOT_SENT)
+    desk.run.log.error(error.line(), plan.venue, "order", code)
+    desk.run.warn("WARN", f"{plan.leg} {plan.side} {plan.symbol} not sent: {code}")
+    return Sent("", None, code)
 
 
 def _write_and_send(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
@@ -92,7 +97,7 @@ def _write_and_send(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
 
     def decide(fold: Fold) -> list[NewEvent]:
         order_id, attempt = intents.client_id(settings.instance, plan, fold)
-        if order_id in fold.intents.intents or _exceeds_position(fold, plan):
+        if order_id in fold.intents.intents or exceeds_position(fold, plan):
             return []
         chosen.append(order_id)
         return list(intents.written_down(plan, order_id, attempt, timestamp_ms, settings.recv_window_ms))
@@ -109,19 +114,13 @@ def _write_and_send(desk: Desk, plan: OrderPlan, last_check: LastCheck) -> Sent:
 
 def _send(desk: Desk, plan: OrderPlan, order_id: str, timestamp_ms: int, last_check: LastCheck) -> str:
     """The network step; returns an error text for the log, empty when the exchange took it."""
-
-    def before_send() -> None:
-        """With the connection up, before the first byte: raising here is proof that nothing left."""
-        stopped = last_check()
-        if stopped:
-            raise Stopped(stopped)
-
     try:
         report = desk.account_of(plan.venue).place_order(
-            intents.request_of(plan, order_id), timestamp_ms, purpose=_purpose(plan), before_send=before_send
-        )
+            intents.request_of(plan, order_id), timestamp_ms, purpose=purpose_of(plan),
+            before_send=lambda: stop_if_held(last_check),
+        )  # fmt: skip
     except VenueError as error:
-        _book_failure(desk, plan, order_id, error)
+        book_failure(desk, ((order_id, plan),), error)
         desk.run.log.error(error.line(), plan.venue, "order", str(error.code or error.class_))
         return error.line()
     try:
@@ -150,35 +149,46 @@ def _ask_what_became(desk: Desk, plan: OrderPlan, order_id: str) -> None:
             return
 
 
-def _purpose(plan: OrderPlan) -> Purpose:
+def purpose_of(plan: OrderPlan) -> Purpose:
+    """What the order is sent for."""
     return Purpose.ENTRY if plan.kind == intents.ENTRY else Purpose.EXIT
 
 
-def _book_failure(desk: Desk, plan: OrderPlan, order_id: str, error: VenueError) -> None:
-    """A refusal is evidence; an unknown outcome writes nothing: the intent already says SENT_UNKNOWN."""
+def stop_if_held(last_check: LastCheck) -> None:
+    """With the connection up, before the first byte: raising here is proof that nothing left.
+
+    Raises:
+        Stopped: a latch or an arming factor says no.
+    """
+    stopped = last_check()
+    if stopped:
+        raise Stopped(stopped)
+
+
+def book_failure(desk: Desk, legs: tuple[tuple[str, OrderPlan], ...], error: VenueError) -> None:
+    """A refusal is evidence for every leg sent together; an unknown outcome writes nothing: they are SENT_UNKNOWN."""
     if error.sent == "not_sent":
         why = error.reason or str(error.class_)
-        _end(desk, plan, order_id, Event.INTENT_NOT_SENT, {"why": why, "code": why})
+        name: Event = Event.INTENT_NOT_SENT
+        data: dict[str, Any] = {"why": why, "code": why}
     elif error.sent == "rejected":
-        counts = "filter_reject" if error.class_ in FILTER_CLASSES else ""
-        data = {
-            "code": str(error.class_),
-            "venue_code": error.code or 0,
-            "message": error.message[:200],
-            "counts": counts,
-        }
-        _end(desk, plan, order_id, Event.INTENT_FAILED_TERMINAL, data)
+        name = Event.INTENT_FAILED_TERMINAL
+        data = {"code": str(error.class_), "venue_code": error.code or 0, "message": error.message[:200]}
     else:
+        order_id, plan = legs[0]
         desk.run.warn(
             "WARN", f"order {order_id} {plan.side} {plan.symbol}: outcome unknown ({error.class_}); looked up"
         )
+        return
+    counts = "filter_reject" if error.sent == "rejected" and error.class_ in FILTER_CLASSES else ""
+    ends = [_end(plan, order_id, name, data, "" if n else counts) for n, (order_id, plan) in enumerate(legs)]
+    desk.commit_events(*ends)
 
 
-def _end(desk: Desk, plan: OrderPlan, order_id: str, name: Event, data: dict[str, object]) -> None:
-    codes = (str(data["code"]),)
-    desk.commit_events(
-        intents.event(name, plan.venue, plan.symbol, {"client_order_id": order_id, **data}, plan.decision_id, codes)
-    )
+def _end(plan: OrderPlan, order_id: str, name: Event, data: dict[str, Any], counts: str) -> NewEvent:
+    """One refusal counts once towards the quarantine, however many legs it ends."""
+    told = {"client_order_id": order_id, **data} | ({"counts": counts} if name is Event.INTENT_FAILED_TERMINAL else {})
+    return intents.event(name, plan.venue, plan.symbol, told, plan.decision_id, (str(data["code"]),))
 
 
 def _is_stamp_refused(intent: Intent | None) -> bool:
@@ -191,7 +201,7 @@ def _was_refused_before(fold: Fold, venue: str, order_id: str) -> bool:
     return bool(earlier) and _is_stamp_refused(earlier[-1])
 
 
-def _exceeds_position(fold: Fold, plan: OrderPlan) -> bool:
+def exceeds_position(fold: Fold, plan: OrderPlan) -> bool:
     """An exit never sells more than the position holds free of other exits."""
     if plan.kind != intents.EXIT:
         return False

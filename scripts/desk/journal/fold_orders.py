@@ -64,6 +64,8 @@ def confirmed(state: Fold, line: Line, at_ms: int) -> None:
     )
     intent.executed = max(intent.executed, executed)
     intent.order_id = line.data.get("order_id", "") or intent.order_id
+    if "quantity" in line.data and intent.list_id:  # the exchange found it itself
+        intent.quantity = parse(line.data["quantity"])
     if is_stale:
         return
     intent.status = status

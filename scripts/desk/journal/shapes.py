@@ -97,7 +97,9 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
         "parent?": _text, "list_id?": _text, "strategy?": _text, "plan_stop?": _amount, "plan_target?": _amount,
     },
     Event.INTENT_SENT_UNKNOWN: {"client_order_id": _name, "timestamp_ms": _whole, "recv_window_ms?": _whole},
-    Event.INTENT_CONFIRMED: {"client_order_id": _name, "status": _name, "executed": _amount, "order_id?": _text},
+    Event.INTENT_CONFIRMED: {
+        "client_order_id": _name, "status": _name, "executed": _amount, "order_id?": _text, "quantity?": _amount,
+    },
     Event.INTENT_NOT_FOUND: _ENDED,
     Event.INTENT_FAILED_TERMINAL: _ENDED,
     Event.INTENT_NOT_SENT: _ENDED,
