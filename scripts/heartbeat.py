@@ -20,7 +20,7 @@ from desk.base import clock
 from desk.base.errors import WorldError
 from desk.base.reasons import Reason
 from desk.health import act, announce, gather, merge, publish
-from desk.health.checks import books, breakers, clocks, cron, host, locks, positions, prices
+from desk.health.checks import books, breakers, clocks, cron, host, locks, positions, prices, streams
 from desk.health.facts import ClockLook, HealthFacts, ModeLook
 from desk.health.result import Cause, CheckResult, Status, worsened
 from desk.risk import system_mode
@@ -38,6 +38,7 @@ CHECKS: Final[dict[str, merge.Check]] = {
     "circuit_breakers": breakers.circuit_breakers,
     "cron_health": cron.cron_health,
     "market_data": prices.market_data,
+    "websocket": streams.websocket,
     "positions": positions.positions,
     "exposure": positions.exposure,
     "flash_crash": prices.flash_crash,

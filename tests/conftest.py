@@ -19,7 +19,7 @@ from desk.base import clock
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts"
 OURS = ("SANAD_", "KILL_SWITCH", "SAFE_MODE", "DRY_RUN", "LIVE_TRADING", "SYSTEM_MODE", "VENUE", "UNIVERSE_SYMBOLS")
-OUR_ENDINGS = ("_API_KEY", "_API_SECRET", "_REST_URL", "_WS_ENABLED", "_REST_FALLBACK")
+OUR_ENDINGS = ("_API_KEY", "_API_SECRET", "_REST_URL", "_WS_URL", "_WS_ENABLED", "_REST_FALLBACK")
 OUR_LIMITS = ("MAX_", "MIN_ORDER_", "NOTIONAL_CAP_", "TTL_SECONDS", "MARKET_DATA_", "AI_DEC")
 SIM_START_S_MAX = 30
 settings.register_profile("house", deadline=None, derandomize=True)  # the same examples everywhere; nothing is timed

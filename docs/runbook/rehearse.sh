@@ -111,6 +111,6 @@ for _ in {1..300}; do [ -s "$SANAD_HOME/exchange.json" ] && break; sleep 0.1; do
 SIM_URL=$(.venv/bin/python -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["rest_url"])' \
   "$SANAD_HOME/exchange.json") || return 2
 export SANAD_HOME SYSTEM_MODE=PAPER VENUE_ENV=sim VENUES UNIVERSE_SYMBOLS SAFE_MODE=false DRY_RUN=false
-export SANAD_CLOCK=$SIM_URL/sim/clock "${VENUES^^}_REST_URL=$SIM_URL"
+export SANAD_CLOCK=$SIM_URL/sim/clock "${VENUES^^}_REST_URL=$SIM_URL" "${VENUES^^}_WS_URL=${SIM_URL/http:/ws:}"
 export "${VENUES^^}_API_KEY=simkey" "${VENUES^^}_API_SECRET=simsecret"
 echo "rehearsal folder $SANAD_HOME, exchange $SIM_URL"

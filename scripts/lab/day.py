@@ -40,6 +40,7 @@ class Sim:
     rest_url: str
     admin_url: str
     now_ms: int
+    ws_url: str = ""
 
     def advance(self, ms: int) -> None:
         """Move the market's time."""
@@ -81,7 +82,7 @@ def start_sim(*arguments: str) -> Sim:
         _, words = process.communicate(timeout=START_TIMEOUT_S)
         raise RuntimeError(words.strip() or "the simulator did not start")
     found = json.loads(line)
-    return Sim(process, found["rest_url"], found["admin_url"], found["now_ms"])
+    return Sim(process, found["rest_url"], found["admin_url"], found["now_ms"], found.get("ws_url", ""))
 
 
 def environment(home: Path, sim: Sim, symbols: tuple[str, ...], venue: str = "binance") -> dict[str, str]:
@@ -90,8 +91,8 @@ def environment(home: Path, sim: Sim, symbols: tuple[str, ...], venue: str = "bi
     return {
         "SANAD_HOME": str(home), "SYSTEM_MODE": "PAPER", "VENUES": venue, "VENUE_ENV": "sim",
         f"{upper}_REST_URL": sim.rest_url, f"{upper}_API_KEY": "simkey", f"{upper}_API_SECRET": "simsecret",
-        "SANAD_CLOCK": sim.admin_url + "/sim/clock", "UNIVERSE_SYMBOLS": ",".join(symbols),
-        "PYTHONDONTWRITEBYTECODE": "",
+        f"{upper}_WS_URL": sim.ws_url, "SANAD_CLOCK": sim.admin_url + "/sim/clock",
+        "UNIVERSE_SYMBOLS": ",".join(symbols), "PYTHONDONTWRITEBYTECODE": "",
     }  # fmt: skip
 
 

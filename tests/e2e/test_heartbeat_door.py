@@ -149,7 +149,7 @@ def test_one_line_a_check_in_the_tables_order_then_trading_then_the_verdict(read
     names = [line.partition(":")[0] for line in found.lines]
     assert names == [*heartbeat.CHECKS, "trading", "HEARTBEAT END — Overall"]
     assert LAST_LINE.fullmatch(found.last)
-    assert found.last == "HEARTBEAT END — Overall: OK (15 OK, 0 WARNING, 0 CRITICAL)"
+    assert found.last == "HEARTBEAT END — Overall: OK (16 OK, 0 WARNING, 0 CRITICAL)"
     assert found.line("ntp_sync") == "OK abs_skew_ms=0"
     assert found.line("circuit_breakers") == "OK binance_api closed, binance_orders closed"
     assert found.line("trading") == "ENABLED"

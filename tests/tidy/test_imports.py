@@ -15,6 +15,8 @@ BASE_MAY_IMPORT = sys.stdlib_module_names | {"msgspec", "desk"}
 PURE_ROOMS = ("desk/risk/gates/", "desk/health/checks/", "desk/strategies/")
 IMPURE_FILES = {"desk/strategies/signal_files.py": "moves the files of the inbox"}
 IMPURE_MODULES = ("os", "shutil", "subprocess", "socket", "requests", "desk.state", "desk.venues.transport")
+STREAM_DOOR = "market_stream.py"
+STREAM_LIBRARIES = {"binance", "websockets"}
 LIGHT_DOORS = ("router", "heartbeat", "reconcile", "policy_engine", "kill_switch", "orders")
 HEAVY = frozenset({
     "binance", "ccxt", "aiohttp", "websockets", "asyncio", "numpy", "pandas", "talib", "tabulate", "sqlite3",
@@ -47,6 +49,14 @@ def pure_room_is_pure(source: Source) -> Iterator[str]:
             yield f"{source.path}:{line} imports {name}: gates, checks and strategies are pure"
 
 
+def one_door_streams(source: Source) -> Iterator[str]:
+    if source.path == STREAM_DOOR:
+        return
+    for line, name in imports(source.tree):
+        if name.partition(".")[0] in STREAM_LIBRARIES:
+            yield f"{source.path}:{line} imports {name}: python-binance's sockets are {STREAM_DOOR}'s alone"
+
+
 Check = Callable[[Source], Iterator[str]]
 RULES: dict[Check, tuple[tuple[str, str], ...]] = {  # rule -> (path, text) that breaks it
     room_imports_door: (
@@ -61,6 +71,10 @@ RULES: dict[Check, tuple[tuple[str, str], ...]] = {  # rule -> (path, text) that
         ("desk/risk/gates/planted.py", "from desk.state import store"),
         ("desk/health/checks/planted.py", "import os"),
         ("desk/strategies/planted.py", "from desk.venues import transport"),
+    ),
+    one_door_streams: (
+        ("router.py", "def f():\n    from binance import AsyncClient"),
+        ("desk/venues/planted.py", "import websockets.asyncio.client"),
     ),
 }
 PLANTED = [(rule, path, text) for rule, planted in RULES.items() for path, text in planted]

@@ -17,7 +17,7 @@ MODULE_LINES_MAX = 400
 
 # path -> lines it may have
 LONG_MODULES = {
-    "desk/base/reasons.py": 560,  # one table: every reason code, its meaning, severity and remedy
+    "desk/base/reasons.py": 600,  # one table: every reason code, its meaning, severity and remedy
 }
 # path::function -> lines it may have
 LONG_FUNCTIONS: dict[str, int] = {}

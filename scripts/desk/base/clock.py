@@ -70,6 +70,11 @@ def now() -> datetime:
     return from_ms(now_ms())
 
 
+def ahead_of_host_ms() -> int:
+    """This clock minus the host's own: for a library that reads the host's wall clock by itself and takes an offset."""
+    return now_ms() - time.time_ns() // 1_000_000
+
+
 def is_simulated() -> bool:
     """True when the simulator's clock rules this tick (time stands still inside it)."""
     if _Anchor.wall_ms is None:

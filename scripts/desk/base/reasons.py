@@ -217,6 +217,38 @@ class Reason(StrEnum):  # fmt: skip
         "check network and exchange status",
         "REST_STALE_DEGRADE",
     )
+    WS_OFF = (
+        "health:ws_off",
+        WARN,
+        "MARKET_DATA_MODE=ws, but no stream runs",
+        "start market_stream.py, or set MARKET_DATA_MODE=rest",
+    )
+    WS_STALE = (
+        "health:ws_stale",
+        WARN,
+        "WebSocket data is old; REST is read instead",
+        "market_stream.py reconnect --reason TEXT",
+    )
+    WS_DEGRADE = (
+        "health:ws_stale_degrade",
+        WARN,
+        "WebSocket data older than 10 s and no fresh REST to fall back on",
+        "market_stream.py reconnect --reason TEXT, or WS_MARKET_DATA_REST_FALLBACK=true",
+        "WS_STALE_DEGRADE",
+    )
+    WS_PAUSE = (
+        "health:ws_stale_pause",
+        CRIT,
+        "WebSocket data older than 60 s and REST stale too",
+        "market_stream.py reconnect --reason TEXT; reconcile.py; resume.py --reason TEXT --ack I_UNDERSTAND",
+        "WS_STALE_PAUSE",
+    )
+    WS_RECONNECTS = (
+        "health:ws_reconnects",
+        WARN,
+        "the WebSocket reconnects too often",
+        "check the network; MARKET_DATA_MODE=rest until it is stable",
+    )
     REST_PAUSE = (
         "health:rest_stale_pause",
         CRIT,

@@ -100,7 +100,7 @@ SWITCHES: Final = (
 )
 # Names the runbooks' skeletons set that decide nothing here: state stands under SANAD_HOME, logs have one level.
 NOT_NEEDED: Final = ("STATE_DB_PATH", "LOG_LEVEL")
-VENUE_SUFFIXES: Final = ("_REST_URL", "_API_KEY", "_API_SECRET")
+VENUE_SUFFIXES: Final = ("_REST_URL", "_WS_URL", "_API_KEY", "_API_SECRET")
 
 
 def overrides(

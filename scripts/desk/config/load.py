@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,11 @@ TOPS = (  # by the unit in a key's name: a fraction is never percent, a time at 
 POSITIVE = frozenset({  # keys for which 0 would mean that nothing is ever asked, waited for or written
     "connect_timeout_s", "read_timeout_s", "read_timeout_max_s", "total_timeout_s", "read_attempts_max",
     "body_bytes_max", "tick_deadline_s", "interval_s", "bar_interval_s", "bars_wanted", "book_depth", "order_ttl_s",
-    "recv_window_ms", "samples", "failures_max", "event_bytes_max", "group_events_max",
+    "recv_window_ms", "samples", "failures_max", "event_bytes_max", "group_events_max", "stale_warn_s", "retry_after_s",
+    "rotate_after_s", "operator_wait_s",
 })  # fmt: skip
+SIM_API_PATH = "/ws-api/v3"  # a simulator serves both on one address
+STREAM_SCHEMES = {"ws", "wss"}
 RECV_WINDOW_MS_MAX = 60_000  # what the exchanges accept
 SYMBOL = re.compile(r"[A-Z0-9_.-]{2,40}", re.ASCII)
 INSTANCE = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
@@ -114,6 +117,19 @@ class Settings(msgspec.Struct, frozen=True):
         rest, known = _rest_url(self, venue), self.config.venues.get(venue, Venue())
         own = known.candles_url_mainnet if self.venue_env is VenueEnv.MAINNET else known.candles_url_testnet
         return rest if _is_loopback(rest, "") else own or rest
+
+    def stream_urls(self, venue: str) -> tuple[str, str]:
+        """Base addresses of the venue's market streams and of its WebSocket API.
+
+        Raises:
+            ConfigError: as `rest_url`.
+        """
+        known, name = self.config.venues.get(venue, Venue()), venue.upper() + "_WS_URL"
+        mainnet = self.venue_env is VenueEnv.MAINNET
+        official = known.stream_url_mainnet if mainnet else known.stream_url_testnet
+        api = known.stream_api_url_mainnet if mainnet else known.stream_api_url_testnet
+        named = _stream_url(self, name, official, venue)
+        return (named, named + SIM_API_PATH) if named != official else (official, api)
 
 
 def load(home: Home, overrides: Mapping[tuple[str, str], env.Value] | None = None) -> Settings:
@@ -312,13 +328,28 @@ def _rest_url(settings: Settings, venue: str) -> str:
     return official
 
 
-def _is_loopback(url: str, name: str) -> bool:
+def _stream_url(settings: Settings, name: str, official: str, venue: str) -> str:
+    """As `_rest_url`: a loopback address where one may be used, else the venue's own host."""
+    named = settings.environment.get(name, "").strip().rstrip("/")
+    is_own_world = settings.mode is Mode.LIVE and settings.venue_env is VenueEnv.MAINNET
+    if named and _is_loopback(named, name, STREAM_SCHEMES) and not is_own_world:
+        return named
+    if settings.venue_env is VenueEnv.SIM:
+        raise ConfigError("no loopback URL for VENUE_ENV=sim", name, "set it to the simulator's ws_url")
+    if named and named != official.rstrip("/"):
+        raise ConfigError("is not the venue's own wss host", name, f"unset it, or use {official or 'the simulator'}")
+    if not official:
+        raise ConfigError(f"{venue} has no {settings.venue_env} streams", name, "MARKET_DATA_MODE=rest")
+    return official
+
+
+def _is_loopback(url: str, name: str, schemes: Collection[str] = ("http", "https")) -> bool:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises on a port that is no number
     except ValueError:
         raise ConfigError("is not a URL", name, "use http://127.0.0.1:PORT or the venue's https host") from None
-    return parts.hostname in clock.LOOPBACK_HOSTS and parts.scheme in {"http", "https"}
+    return parts.hostname in clock.LOOPBACK_HOSTS and parts.scheme in schemes
 
 
 def job_of(config: Config, door: str) -> Job | None:

@@ -93,6 +93,22 @@ class MarketData(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     bars_wanted: Whole = 120
 
 
+class Streams(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[streams]: the WebSocket service (market_stream.py) and how its data is judged"""
+
+    stale_warn_s: Whole = 10
+    stale_pause_s: Whole = 60
+    backoff_s: tuple[Whole, ...] = (1, 2, 4, 8, 16)
+    retry_after_s: Whole = 600
+    reconnects_per_hour_warn: Whole = 6
+    reconnects_burst: Whole = 6
+    burst_window_s: Whole = 120
+    rotate_after_s: Whole = 82_800
+    write_every_ms: Whole = 250
+    depth_levels: Literal[5, 10, 20] = 20
+    operator_wait_s: Whole = 60
+
+
 class Entries(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[entries]"""
 
@@ -279,12 +295,17 @@ class Signals(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Venue(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[venues.<name>]: base URLs per environment; empty where the exchange has none, or no own host for candles."""
+    """[venues.<name>]: base URLs per environment; empty where the exchange has none, or no own host for
+    candles. `stream_api` is the WebSocket API, which user data comes over."""
 
     rest_url_mainnet: str = ""
     rest_url_testnet: str = ""
     candles_url_mainnet: str = ""
     candles_url_testnet: str = ""
+    stream_url_mainnet: str = ""
+    stream_url_testnet: str = ""
+    stream_api_url_mainnet: str = ""
+    stream_api_url_testnet: str = ""
 
 
 class Job(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -340,6 +361,7 @@ class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transport: Transport = Transport()
     runtime: Runtime = Runtime()
     market_data: MarketData = MarketData()
+    streams: Streams = Streams()
     entries: Entries = Entries()
     capital: Capital = Capital()
     exposure: Exposure = Exposure()

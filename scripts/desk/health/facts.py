@@ -99,6 +99,24 @@ class ModeLook(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
 
 
+class StreamLook(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's WebSocket data, where MARKET_DATA_MODE=ws asks for it. Times are 0 for never.
+
+    Attributes:
+        no_stream: why this venue has none; "" where it has.
+        data_ms: the true age mark of the stalest symbol's book.
+        gap_ms: when the user data stream was last interrupted.
+    """
+
+    no_stream: str = ""
+    phase: str = ""
+    why: str = ""
+    data_ms: int = 0
+    written_ms: int = 0
+    reconnects: tuple[int, ...] = ()
+    gap_ms: int = 0
+
+
 class EnvFile(msgspec.Struct, frozen=True, kw_only=True):
     """`.env`: names in it that no part of the system knows, its file mode (None: there is no file), and whether it
     holds a key or secret of a real exchange."""
@@ -119,6 +137,7 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
         install_ms: when the folder was stamped (or first seen); boot_ms: when the host came up, 0 under a simulated
             clock; gap_end_ms: when heartbeat's own last silence ended, 0 for none.
         fold: None when the journal cannot be read.
+        streams: venue -> its WebSocket data, for venues on which streams are asked for.
         market: `venue:symbol` -> stored polls and marks, for marking only; market_ms: venue -> last price written.
         breakers: component -> entry; `breakers_problem` when the file cannot tell.
         kill_since_ms: since when REST errors have been critical without a break, 0 when they are not.
@@ -151,6 +170,7 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
     rates: Mapping[str, Budget] = {}
     market: Mapping[str, SymbolFacts] = {}
     market_problems: Mapping[str, str] = {}
+    streams: Mapping[str, StreamLook] = {}
     accounts: Mapping[str, Account] = {}
     reconciled: ReconcileLook | None = None
     jobs: tuple[JobLook, ...] = ()

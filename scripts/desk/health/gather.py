@@ -19,7 +19,7 @@ from desk.config import env
 from desk.config.load import Settings
 from desk.config.mode import VenueEnv
 from desk.config.schema import Config
-from desk.health import look_market, schedule
+from desk.health import look_market, look_streams, schedule
 from desk.health.facts import (
     ClockLook,
     EnvFile,
@@ -121,7 +121,7 @@ def gather(
         arming=facts_files.arming(settings, fold, live=True, dry_run=False), clocks=clocks,
         breakers=breakers.entries, breakers_problem=_breakers_problem(breakers),
         rates={venue: _budget(home, venue) for venue in settings.venues}, market=market,
-        market_problems=market_problems,
+        market_problems=market_problems, streams=look_streams.looks(home, settings.venues, settings.symbols, limits),
         accounts=ledger_of(fold, market, now_ms).accounts if fold is not None else {}, reconciled=_reconciled(home),
         jobs=jobs, lease=_lease(home), disk_free_bytes=disk_free_bytes(home),
         paper_problem=_paper_problem(settings, fold),

@@ -14,6 +14,7 @@ from desk.config.schema import Config
 from desk.journal.state import Fold, is_open, is_unsettled
 from desk.risk import facts_files, facts_symbols, facts_venues, latches, limits_overlay
 from desk.risk.facts import ClockFact, Facts, LatchView, SymbolFacts, ledger_of
+from desk.risk.facts_streams import Streams
 from desk.risk.facts_symbols import Gathering
 from desk.runtime.tick import Run
 from desk.venues.protocol import VenueClient
@@ -33,7 +34,7 @@ def gather(
         live: --live on the door. dry_run: --dry-run on the door.
     """
     limits, limits_problem = limits_of(run)
-    work = Gathering(run, limits)
+    work = Gathering(run, limits, streams=Streams(run.home, limits, fold))
     clocks: dict[str, ClockFact | None] = {}
     clients: dict[str, VenueClient | None] = {}
     for venue, symbols in _wanted(run, fold).items():

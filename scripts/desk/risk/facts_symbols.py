@@ -20,6 +20,7 @@ from desk.journal.events import Event
 from desk.journal.state import key
 from desk.risk import facts_polls, market
 from desk.risk.facts import OtherMid, Poll, SymbolFacts
+from desk.risk.facts_streams import Streams
 from desk.runtime.tick import Run
 from desk.state import registry, store
 from desk.venues import filters
@@ -36,11 +37,19 @@ class Gathering(msgspec.Struct):
     limits: Config
     found: dict[str, SymbolFacts] = msgspec.field(default_factory=dict)
     absent: set[str] = msgspec.field(default_factory=set)
+    streams: Streams | None = None  # none: REST alone
     invalid_bids: int = 0
 
     def add(self, name: str, **values: object) -> None:
         """Note what was read."""
         self.found[name] = msgspec.structs.replace(self.found[name], **values)
+
+    def may_ask_rest(self, name: str) -> bool:
+        """REST may be asked for this symbol; where it may not, the streams' silence is said."""
+        if self.streams is None or self.streams.may_ask_rest(self.found[name].venue):
+            return True
+        self.fail(name, "stream", "nothing usable is streamed, and WS_MARKET_DATA_REST_FALLBACK is off")
+        return False
 
     def fail(self, name: str, what: str, line: str) -> None:
         """Note what could not be read."""
@@ -71,7 +80,11 @@ def bars_of(work: Gathering, name: str, client: VenueClient, offset_ms: int) -> 
     minutes = max(limits.entries.volatility_window_min, limits.entries.flash_crash_window_min)
     wanted = max(limits.market_data.bars_wanted, minutes * SECONDS_PER_MINUTE // interval_s + 2)
     symbol = work.found[name].symbol
-    bars: tuple[Bar, ...] | None = _attempt(work, [name], "klines", lambda: client.klines(symbol, interval_s, wanted))
+    bars: tuple[Bar, ...] | None = None
+    if work.streams is not None:
+        bars = work.streams.bars(work.found[name].venue, symbol, offset_ms, interval_s, wanted)
+    if bars is None and work.may_ask_rest(name):
+        bars = _attempt(work, [name], "klines", lambda: client.klines(symbol, interval_s, wanted))
     now_ms = clock.now_ms() + offset_ms
     work.add(name, bars=bars or (), bars_now_ms=now_ms, interval_s=interval_s)
 
@@ -79,7 +92,9 @@ def bars_of(work: Gathering, name: str, client: VenueClient, offset_ms: int) -> 
 def book_of(work: Gathering, name: str, client: VenueClient) -> None:
     """This cycle's book; a best bid that cannot be used is counted."""
     symbol, depth = work.found[name].symbol, work.limits.market_data.book_depth
-    book: Book | None = _attempt(work, [name], "book", lambda: client.book(symbol, depth))
+    book: Book | None = work.streams.book(work.found[name].venue, symbol) if work.streams is not None else None
+    if book is None and work.may_ask_rest(name):
+        book = _attempt(work, [name], "book", lambda: client.book(symbol, depth))
     if book is None:
         return
     if market.bid_problem(book):

@@ -91,6 +91,11 @@ def drift(facts: ResumeFacts, code: str) -> str:
     return reconciled(facts, code)
 
 
+def streams(facts: ResumeFacts, code: str) -> str:
+    """No heartbeat sees it, and since then a clean reconcile under the same limits."""
+    return measured(facts, code) or drift(facts, code)
+
+
 def resealed(facts: ResumeFacts, code: str) -> str:
     """A full reconcile has re-read the books."""
     return f"{shown(code)} holds: the books are unknown (run reconcile.py)" if facts.is_resealed else ""
@@ -119,6 +124,7 @@ TABLE: Final[Mapping[str, Cause]] = {
     Reason.DISK_PAUSE: disk,
     Reason.LOOP_PAUSE: loop_stuck,
     Reason.REST_PAUSE: measured,
+    Reason.WS_PAUSE: streams,
     Reason.TIMESTAMP_PAUSE: measured,
     Reason.DRIFT_PAUSE: drift,
     Reason.MANUAL_NEEDED: reconciled,

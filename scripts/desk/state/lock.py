@@ -89,6 +89,27 @@ def hold(home: Home, name: str, rank: Rank, wait_s: float = WAIT_S_MAX) -> Itera
         lock.release()
 
 
+@contextmanager
+def only_one(home: Home, name: str) -> Iterator[None]:
+    """Be the one process of a service for as long as it lives. Outside the ranks: nobody ever waits for it.
+
+    Raises:
+        LockBusy: another process is.
+        StateError: the lock file cannot be made.
+    """
+    lock = FileLock(_path(home, name), is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LockBusy("runs already", name, "one is enough; end that one first") from None
+    except OSError as error:
+        raise StateError(f"cannot be locked ({error.strerror})", name, "check the state folder's permissions") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _path(home: Home, name: str) -> Path:
     path = home.locks / f"{name}.lock"
     try:

@@ -107,9 +107,24 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="market_data", file="market_data_{venue}_{source}.json", kind=Kind.OBSERVATION,
-        writers=("binance_client", "mexc_client", "btcturk_client", "router"),
+        writers=("binance_client", "mexc_client", "btcturk_client", "router", "market_stream"),
         if_missing="fetched", if_corrupt="fetched", stale_after_s=300,
-        what="best bid and ask per symbol with their ages, recent polls",
+        what="best bid and ask per symbol with their ages, recent polls; the stream's also book and candles",
+    ),
+    Row(
+        key="user_data", file="user_data_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
+        if_missing="orders are looked up as without streams", if_corrupt="as missing",
+        what="what the user data stream said last of each order: a reason to look it up, never booked itself",
+    ),
+    Row(
+        key="streams", file="streams_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
+        if_missing="no stream runs", if_corrupt="as missing", stale_after_s=60,
+        what="the WebSocket service: phase, data age mark, reconnects, gaps, the last wish it has answered",
+    ),
+    Row(
+        key="stream_control", file="stream_control_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
+        if_missing="nothing is wished for", if_corrupt="as missing",
+        what="an operator's wish to the WebSocket service: reconnect",
     ),
     Row(
         key="clock", file="clock.json", kind=Kind.OBSERVATION, writers=("venues.transport",),

@@ -374,16 +374,61 @@ def test_a_venue_without_a_test_network_says_so(place: Home, monkeypatch: pytest
         load(place).rest_url("mexc")
 
 
-def test_every_shipped_address_is_https():
+def test_every_shipped_address_is_encrypted():
     assert all(
-        url.startswith("https://")
+        url.startswith(("https://", "wss://"))
         for url in re.findall(r'_url_\w+ = "(.+?)"', (CHECKOUT / "config/sanad.toml").read_text())
     )
 
 
 def test_a_venue_row_has_only_its_addresses():
-    names = {f"{kind}_url_{world}" for kind in ("rest", "candles") for world in ("mainnet", "testnet")}
+    names = {
+        f"{kind}_url_{world}"
+        for kind in ("rest", "candles", "stream", "stream_api")
+        for world in ("mainnet", "testnet")
+    }
     assert {field.name for field in msgspec.structs.fields(Venue)} == names
+
+
+WS, WS_API = "wss://stream.binance.com:9443", "wss://ws-api.binance.com/ws-api/v3"
+WS_LOCAL = "ws://127.0.0.1:8900"
+
+
+@pytest.mark.parametrize(
+    ("mode", "world", "named", "expected"),
+    [
+        ("PAPER", "mainnet", "", (WS, WS_API)),
+        ("LIVE", "mainnet", WS, (WS, WS_API)),
+        (
+            "PAPER",
+            "testnet",
+            "",
+            ("wss://stream.testnet.binance.vision", "wss://ws-api.testnet.binance.vision/ws-api/v3"),
+        ),
+        ("PAPER", "mainnet", WS_LOCAL, (WS_LOCAL, WS_LOCAL + "/ws-api/v3")),
+        ("LIVE", "sim", WS_LOCAL, (WS_LOCAL, WS_LOCAL + "/ws-api/v3")),
+    ],
+)
+def test_streams_have_their_own_addresses(place, monkeypatch, mode, world, named, expected):
+    monkeypatch.setenv("BINANCE_WS_URL", named)
+    assert settings_of(place, monkeypatch, mode, world, "").stream_urls("binance") == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "world", "named"),
+    [
+        ("LIVE", "mainnet", WS_LOCAL),
+        ("LIVE", "mainnet", "wss://evil.example"),
+        ("PAPER", "mainnet", "ws://stream.binance.com:9443"),
+        ("PAPER", "sim", ""),
+        ("PAPER", "sim", "ws://10.0.0.1:80"),
+        ("PAPER", "sim", "http://127.0.0.1:80"),
+    ],
+)
+def test_a_stream_address_that_may_not(place, monkeypatch, mode, world, named):
+    monkeypatch.setenv("BINANCE_WS_URL", named)
+    with pytest.raises(ConfigError, match="BINANCE_WS_URL"):
+        settings_of(place, monkeypatch, mode, world, "").stream_urls("binance")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ GIB = 2**30
 YESTERDAY = (NOW - 30 * HOUR,) * 6
 LONE = {"binance_api": world.entry()}
 PARTNER = {"binance_orders": world.entry()}
-WS_ALONE = world.limits("market_data", mode="ws", ws_rest_fallback=False)
 YOUNG = {"install_ms": NOW - MINUTE}  # nobody has had time to write an observation
 HELD = {"fold": world.fold((world.position(),), {"s1": world.intent()})}
 
@@ -122,8 +121,6 @@ CASES: tuple[tuple[str, dict[str, Any], Status, Status, Reason | None, bool], ..
     ("market_data", price(problems=("bid 0 ask 1",)), WARNING, WARNING, Reason.DATA_INVALID_BID, False),
     ("market_data", price(("100",) * 4), OK, OK, None, False),
     ("market_data", price(("100",) * 5), WARNING, WARNING, Reason.DATA_FROZEN, False),
-    ("market_data", {"limits": world.limits("market_data", mode="ws")}, WARNING, WARNING, Reason.DATA_MISSING, False),
-    ("market_data", {"limits": WS_ALONE}, WARNING, CRITICAL, Reason.DATA_MISSING, False),
     ("flash_crash", price(("100", "90.1")), OK, OK, None, False),
     ("flash_crash", price(("100", "90")), WARNING, WARNING, Reason.FLASH_CRASH, False),
     # books

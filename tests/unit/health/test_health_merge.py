@@ -82,7 +82,7 @@ def test_every_check_survives_facts_that_say_nothing() -> None:
     assert not told
     assert list(found) == list(heartbeat.CHECKS)
     assert merge.overall(found.values(), is_live=True) is Status.CRITICAL
-    silent = {"circuit_breakers", "rate_budget", "config", "journal"}
+    silent = {"circuit_breakers", "rate_budget", "config", "journal", "websocket"}
     assert {name for name, r in found.items() if r.status is Status.OK} <= silent | {"cron_health"}
 
 

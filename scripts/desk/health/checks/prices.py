@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from desk.base.money import text as money_text
 from desk.base.reasons import Reason, find
+from desk.health import rest_life
 from desk.health.facts import HealthFacts, frac_text
 from desk.health.result import Cause, CheckResult, Kill, Status, judged
 from desk.journal.state import key
@@ -32,7 +33,7 @@ def market_data(facts: HealthFacts) -> CheckResult:
     for venue in facts.venues:
         for symbol in facts.symbols:
             causes += _symbol(facts, venue, symbol)
-    causes += [*_streams(facts), *_cycles(facts)]
+    causes += _cycles(facts)
     data = {name: _row(facts, found) for name, found in sorted(facts.market.items()) if found.polls}
     shown = ", ".join(f"{name} bid {row['bid']} {row['age_ms'] // 1000}s" for name, row in data.items())
     return judged("market_data", causes, shown, data, tuple(kills))
@@ -86,7 +87,7 @@ def _file(facts: HealthFacts, venue: str) -> Iterator[Cause]:
 
 def _rest(facts: HealthFacts, venue: str) -> Iterator[Cause]:
     """How long ago the exchange last answered, by the breaker file and the stored prices."""
-    last_ms = _rest_success_ms(facts, venue)
+    last_ms = rest_life.last_success_ms(facts, venue)
     interval_ms = facts.interval_ms("router")
     if not last_ms and facts.is_pending(interval_ms):
         yield Cause(
@@ -99,12 +100,6 @@ def _rest(facts: HealthFacts, venue: str) -> Iterator[Cause]:
         yield Cause(reason=Reason.REST_PAUSE, text=text, status=Status.CRITICAL, signal=True, venue=venue)
     elif age_ms > 2 * interval_ms:
         yield Cause(reason=Reason.REST_DEGRADE, text=text, signal=True, venue=venue)
-
-
-def _rest_success_ms(facts: HealthFacts, venue: str) -> int:
-    times = [entry.last_success_ms for name, entry in facts.breakers.items() if name == f"{venue}_api"]
-    times += [poll.at_ms for found in facts.market.values() if found.venue == venue for poll in found.polls[-1:]]
-    return max((at_ms for at_ms in times if not facts.is_future(at_ms)), default=0)
 
 
 def _error_count(facts: HealthFacts, venue: str) -> int:
@@ -164,16 +159,6 @@ def _is_fresh(facts: HealthFacts, found: SymbolFacts) -> bool:
     if last is None or facts.is_future(last.at_ms):
         return False
     return facts.now_ms - last.at_ms <= 1000 * facts.limits.market_data.marking_age_max_s
-
-
-def _streams(facts: HealthFacts) -> Iterator[Cause]:
-    """A stream asked for that nothing here provides: REST serves, or nothing does."""
-    if facts.limits.market_data.mode == "ws":
-        fallback = facts.limits.market_data.ws_rest_fallback
-        text = "MARKET_DATA_MODE=ws, but no stream runs: REST is read" + ("" if fallback else ", although it is off")
-        yield Cause(
-            reason=Reason.DATA_MISSING, text=text, status=Status.WARNING if fallback else facts.unknown, subject="ws"
-        )
 
 
 def _cycles(facts: HealthFacts) -> Iterator[Cause]:
