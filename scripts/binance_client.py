@@ -21,8 +21,9 @@ from desk.base import clock
 from desk.base.errors import BadInput, ConfigError, WorldError
 from desk.base.paths import find_home
 from desk.config.load import Settings, load
+from desk.config.mode import VenueEnv
 from desk.risk import breaker
-from desk.venues import client_door, dialect, dialect_binance, paging, table
+from desk.venues import client_door, dialect, dialect_binance, lacks, paging, table
 from desk.venues import dialect_binance_lists as lists
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
@@ -31,6 +32,7 @@ from desk.venues.protocol import (
     Balance,
     Bar,
     Book,
+    KeyPermissions,
     OrderListReport,
     OrderListRequest,
     OrderReport,
@@ -87,8 +89,9 @@ class BinanceClient:
 
     venue = VENUE
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, *, has_sapi: bool = True) -> None:
         self.caller = caller
+        self._has_sapi = has_sapi
 
     def request(
         self, method: str, path: str, params: Params | None = None, signed: bool = False, timeout: float | None = None
@@ -188,6 +191,15 @@ class BinanceClient:
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         return self._order("DELETE", symbol, client_order_id, Purpose.CANCEL)
 
+    def key_permissions(self) -> KeyPermissions:
+        """What our key may do. The test network has no /sapi: there it cannot be read, and VenueError says so."""
+        if not self._has_sapi:
+            raise lacks.unsupported(VENUE, "key permissions", "the test network has no /sapi")
+        return self.caller.call(
+            "GET", "/sapi/v1/account/apiRestrictions", purpose=Purpose.READ, signed=True,
+            parse=lambda answer: dialect_binance.key_permissions(answer.value),
+        )  # fmt: skip
+
     def place_order_list(
         self, request: OrderListRequest, timestamp_ms: int, *, purpose: Purpose = Purpose.ENTRY,
         before_send: BeforeSend | None = None,
@@ -286,7 +298,8 @@ def make_client(
     hook = on_change or breaker.journal_hook(settings, script, log)
     breakers = breaker.Breakers(settings.home, settings.config.breakers, script, log, hook)
     headers = {ROW.key_header: keys.api_key}
-    return BinanceClient(make_caller(settings, ROW, lambda text: sign(text, keys.api_secret), headers, breakers, log))
+    caller = make_caller(settings, ROW, lambda text: sign(text, keys.api_secret), headers, breakers, log)
+    return BinanceClient(caller, has_sapi=settings.venue_env is not VenueEnv.TESTNET)
 
 
 def _request(

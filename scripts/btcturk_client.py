@@ -31,7 +31,7 @@ from desk.risk import breaker
 from desk.venues import client_door, dialect, dialect_btcturk, paging, table
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
-from desk.venues.no_lists import NoOrderLists
+from desk.venues.lacks import NoKeyPermissions, NoOrderLists
 from desk.venues.outcome import Finding, Klass, VenueError
 from desk.venues.protocol import (
     OPEN_STATUSES,
@@ -91,7 +91,7 @@ def signed_headers(keys: Keys, stamp_ms: int) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-class BtcturkClient(NoOrderLists):
+class BtcturkClient(NoOrderLists, NoKeyPermissions):
     """BTCTurk spot, as `desk.venues.protocol.VenueClient`."""
 
     venue = VENUE

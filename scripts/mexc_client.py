@@ -23,7 +23,7 @@ from desk.risk import breaker
 from desk.venues import client_door, dialect, dialect_mexc, paging, table
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
-from desk.venues.no_lists import NoOrderLists
+from desk.venues.lacks import NoKeyPermissions, NoOrderLists
 from desk.venues.outcome import Finding, Klass, VenueError
 from desk.venues.protocol import Balance, Bar, Book, OrderReport, OrderRequest, SymbolRules, TimeProbe, Trade
 from desk.venues.table import Purpose
@@ -43,7 +43,7 @@ def sign(payload: str, secret: str) -> str:
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
-class MexcClient(NoOrderLists):
+class MexcClient(NoOrderLists, NoKeyPermissions):
     """MEXC spot, as `desk.venues.protocol.VenueClient`."""
 
     venue = VENUE

@@ -1,7 +1,8 @@
 """The numbered acceptance matrix (design 5): every venue client passes it on the simulator, by its own books.
 
 V01-V09 reads and orders, V10-V19 outcomes of a submit, V20-V30 guards, V31-V34 secrets and modes, V35-V37 what comes
-before an order's timestamp, V40-V46 order lists and trailing stops. To add a venue: one row in CLIENTS and one in
+before an order's timestamp, V40-V46 order lists and trailing stops, V47
+a key's rights. To add a venue: one row in CLIENTS and one in
 WORDS; a capability it lacks is a row in LACKS with why.
 """
 
@@ -47,6 +48,8 @@ from venue.kit import make_settings
 
 CLIENTS: dict[str, Any] = {"binance": binance_client, "mexc": mexc_client, "btcturk": btcturk_client}
 LACKS = {
+    ("mexc", "key permissions"): "no endpoint tells them; the operator looks",
+    ("btcturk", "key permissions"): "no endpoint tells them; the operator looks",
     ("mexc", "order lists"): "the exchange has none",
     ("btcturk", "order lists"): "the exchange has none",
     ("mexc", "stop orders"): "the exchange has none; exits are watched each tick",
@@ -805,3 +808,23 @@ def test_v46_a_trailing_stop_rests_and_says_how_far_it_follows(desk: Desk) -> No
     assert (row["trailingDelta"], row["status"], row["trailingTime"]) == (150, "NEW", desk.sim.now_ms)
     too_far = replace(trailing, client_order_id="far1", trailing_bps=2001)
     assert desk.failed(lambda: desk.place(too_far, purpose=Purpose.EXIT)).class_ is Klass.LOCAL_BUG
+
+
+# -- V47: what our key may do ------------------------------------------------------------------------------------------
+
+
+def test_v47_a_keys_rights_are_read_where_the_exchange_tells_them(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence is no right: where they cannot be read the answer is an error, on the test network too."""
+    if has(desk, "key permissions"):
+        told = desk.client.key_permissions()
+        assert (told.can_read, told.can_trade, told.can_withdraw, told.ip_restricted) == (True, True, False, True)
+        assert (told.others, told.created_ms < desk.sim.now_ms) == ((), True)
+        upper = desk.venue.upper()
+        names = {f"{upper}_API_KEY": KEY, f"{upper}_API_SECRET": desk.words.secret}
+        names[f"{upper}_REST_URL"] = desk.sim.rest_url
+        desk.settings = make_settings(tmp_path / "t", monkeypatch, names | {"VENUE_ENV": "testnet"})
+    before = desk.calls()
+    refused = desk.failed(desk.another().key_permissions)
+    assert (refused.sent, refused.reason, desk.calls()) == ("not_sent", "venue:unsupported", before)

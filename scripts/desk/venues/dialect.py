@@ -110,9 +110,9 @@ def trade(row: Mapping[str, Any]) -> Trade:
     return Trade(
         trade_id=identity(row["id"]), symbol=words(row, "symbol"), order_id=identity(row["orderId"]),
         client_order_id=str(row.get("clientOrderId") or ""),
-        side=Side.BUY if _flag(row["isBuyer"]) else Side.SELL,
+        side=Side.BUY if flag(row["isBuyer"]) else Side.SELL,
         quantity=decimal(row, "qty"), price=decimal(row, "price"), fee=decimal(row, "commission"),
-        fee_asset=words(row, "commissionAsset"), time_ms=whole(row, "time"), maker=_flag(row["isMaker"]),
+        fee_asset=words(row, "commissionAsset"), time_ms=whole(row, "time"), maker=flag(row["isMaker"]),
     )  # fmt: skip
 
 
@@ -180,7 +180,8 @@ def _levels(rows: Any) -> tuple[Level, ...]:
     return found
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
+    """A JSON boolean, nothing that reads like one."""
     if not isinstance(value, bool):
         raise ValueError("a flag is no boolean")
     return value

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from desk.venues.dialect import decimal, report, same, whole, words
-from desk.venues.protocol import OrderReport, OrderRequest, OrderType, Side, SymbolRules, Trade
+from desk.venues.dialect import decimal, flag, report, same, whole, words
+from desk.venues.protocol import KeyPermissions, OrderReport, OrderRequest, OrderType, Side, SymbolRules, Trade
 
 VENUE: Final = "binance"
 INTERVALS: Final = {
@@ -78,6 +78,17 @@ def placed(value: Any, request: OrderRequest) -> OrderReport:
     if found.executed > found.quantity:
         raise ValueError("more executed than ordered")
     return _with_trades(found, fills)
+
+
+def key_permissions(value: Mapping[str, Any]) -> KeyPermissions:
+    """The answer of apiRestrictions; a right that is not told, or not as a boolean, makes the answer unusable."""
+    named = ("enableReading", "enableSpotAndMarginTrading", "enableWithdrawals", "ipRestrict")
+    read, trade, withdraw, restricted = (flag(value[name]) for name in named)
+    others = sorted(name for name, on in value.items() if name not in named and isinstance(on, bool) and on)
+    return KeyPermissions(
+        can_read=read, can_trade=trade, can_withdraw=withdraw, ip_restricted=restricted,
+        created_ms=whole(value, "createTime"), others=tuple(others),
+    )  # fmt: skip
 
 
 def rules(row: Mapping[str, Any]) -> SymbolRules:

@@ -18,7 +18,7 @@ from desk.venues import paper_ledger as ledger
 from desk.venues import paper_match as match
 from desk.venues import paper_refusals as refusals
 from desk.venues import paper_reports as reports
-from desk.venues.no_lists import NoOrderLists
+from desk.venues.lacks import NoOrderLists
 from desk.venues.outcome import VenueError
 from desk.venues.paper_books import STOP_TYPES, Order, VenueBooks
 from desk.venues.paper_faults import PaperFaults

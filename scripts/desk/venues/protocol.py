@@ -275,6 +275,17 @@ class TimeProbe(msgspec.Struct, frozen=True, kw_only=True):
     error_ms: int
 
 
+class KeyPermissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exchange lets our API key do."""
+
+    can_read: bool
+    can_trade: bool  # spot
+    can_withdraw: bool
+    ip_restricted: bool
+    created_ms: int
+    others: tuple[str, ...] = ()  # further rights that are on, in the exchange's words: none is needed here
+
+
 class VenueClient(Protocol):
     """The protocol. Every method raises `outcome.VenueError`; nothing returns None for a failure."""
 
@@ -300,6 +311,7 @@ class VenueClient(Protocol):
     def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]: ...
     def my_trades(self, symbol: str, since_ms: int) -> tuple[Trade, ...]: ...
     def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+    def key_permissions(self) -> KeyPermissions: ...
     def place_order_list(
         self,
         request: OrderListRequest,

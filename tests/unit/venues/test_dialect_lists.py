@@ -9,7 +9,7 @@ import pytest
 from desk.base.errors import InvariantError
 from desk.venues import dialect, dialect_binance, errors_binance
 from desk.venues import dialect_binance_lists as lists
-from desk.venues.no_lists import NoOrderLists
+from desk.venues.lacks import NoOrderLists
 from desk.venues.outcome import Klass, VenueError, classify
 from desk.venues.protocol import (
     LIST_LEGS,

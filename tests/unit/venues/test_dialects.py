@@ -222,3 +222,17 @@ def test_a_mexc_market_buy_is_in_quote_and_rounds_down() -> None:
         dialect_mexc.order_params(order(OrderType.MARKET, price=None))
     with pytest.raises(BadInput, match="MEXC has no STOP_LOSS_LIMIT"):
         dialect_mexc.order_params(order(OrderType.STOP_LOSS_LIMIT, stop_price=D(1)))
+
+
+@needs_contracts
+def test_a_keys_rights_are_read_word_by_word() -> None:
+    body = contract("binance/sapi/api_restrictions.json")["body"]
+    told = dialect_binance.key_permissions(body)
+    assert (told.can_read, told.can_trade, told.can_withdraw, told.ip_restricted) == (True, False, False, False)
+    assert (told.created_ms, told.others) == (1698645219000, ("enablePortfolioMarginTrading",))
+    assert dialect_binance.key_permissions(body | {"enableWithdrawals": True}).can_withdraw
+    for change in ({"enableWithdrawals": "false"}, {"enableWithdrawals": None}, {"ipRestrict": 1}):
+        with pytest.raises(ValueError, match="no boolean"):
+            dialect_binance.key_permissions(body | change)
+    with pytest.raises(KeyError):
+        dialect_binance.key_permissions({name: on for name, on in body.items() if name != "enableWithdrawals"})

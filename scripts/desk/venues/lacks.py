@@ -1,4 +1,4 @@
-"""The order-list side of a venue that has none: every call says so before anything is sent. Owns no dialect.
+"""What a venue lacks: order lists, key permissions by API. Every call says so before anything is sent. Owns no dialect.
 
 Exits there are watched each tick, or one stop rests (rules: Exits and protection; ADR 004 for the paper exchange).
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from desk.venues.outcome import Finding, Klass, VenueError
-from desk.venues.protocol import OrderListReport, OrderListRequest
+from desk.venues.protocol import KeyPermissions, OrderListReport, OrderListRequest
 
 UNSUPPORTED: Final = "venue:unsupported"
 
@@ -16,6 +16,16 @@ def unsupported(venue: str, where: str, what: str, *, is_order: bool = False) ->
     """Proof that nothing was sent: the exchange has no such thing."""
     finding = Finding(klass=Klass.NOT_SENT, reason=UNSUPPORTED, message=what)
     return VenueError(venue, where, finding, is_order=is_order, is_read=False)
+
+
+class NoKeyPermissions:
+    """What a client says whose exchange does not tell a key's rights: the operator has to look (protocol facts)."""
+
+    venue: str
+
+    def key_permissions(self) -> KeyPermissions:
+        """Raises VenueError: the exchange does not tell; never reads as "no withdrawals"."""
+        raise unsupported(self.venue, "key permissions", "cannot be read by API, check them at the exchange")
 
 
 class NoOrderLists:
