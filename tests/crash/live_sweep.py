@@ -189,7 +189,8 @@ class _Run:
         if is_full() or name == "the end":
             return True
         talks = name in {"socket sendall", "socket recv_into"} or "audit.jsonl" in name
-        return self.rng.random() < (SHARE_SAMPLED_TALK if talks else SHARE_SAMPLED)
+        share = SHARE_SAMPLED_TALK if talks else SHARE_SAMPLED
+        return self.rng.random() < share / len(self.sweep.scene.jobs)
 
 
 def _judged(rig: livekit.Live, engaged: bool, has_ended: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ IDS: Final = (ENTRY, *EXITS)
 LOOKS: Final = 2  # complete looks after the quiet time that make "not found" evidence
 BUGS: Final = frozenset({
     "resend_on_timeout", "not_found_at_once", "stale_exit", "no_lease", "send_before_write", "no_last_look",
-    "no_sync_before_send", "engage_forgets_file",
+    "no_sync_before_send", "engage_forgets_file", "no_lease_wait",
 })  # fmt: skip
 
 
@@ -35,7 +35,7 @@ class Order(NamedTuple):
 class Job(NamedTuple):
     """A running process: its program counter and what it keeps in mind."""
 
-    kind: str  # router, reconcile, engage
+    kind: str  # router, reconcile, engage, flatten
     at: str
     about: str = ""  # the client order id it works on
     note: str = ""  # what the exchange answered
@@ -54,7 +54,7 @@ class World(NamedTuple):
     kill_journal: bool = False
     engaged: bool = False  # engage has returned
     late_post: bool = False  # an entry's bytes left although its last look came after that
-    starts: tuple[int, int, int] = (2, 1, 1)  # how many routers, reconciles, engages may still start
+    starts: tuple[int, int, int, int] = (2, 1, 1, 0)  # routers, reconciles, engages, flattens that may still start
     crashes: int = 1
     exit_sum: int = 0  # taken sells minus taken buys may never be positive
 
@@ -71,8 +71,9 @@ class World(NamedTuple):
 
 
 Step = tuple[str, World]
-KINDS: Final = ("router", "reconcile", "engage")
-FIRST: Final = {"router": "lease", "reconcile": "recover", "engage": "file"}
+SENDERS: Final = frozenset({"router", "flatten"})  # those that hold the lease and may send
+KINDS: Final = ("router", "reconcile", "engage", "flatten")
+FIRST: Final = {"router": "lease", "reconcile": "recover", "engage": "file", "flatten": "wait"}
 
 
 def steps(world: World, bugs: frozenset[str] = frozenset()) -> Iterator[Step]:
@@ -111,13 +112,20 @@ def _taken(world: World, name: str) -> World:
 
 def _lease(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[Step]:
     if "no_lease" in bugs or ("stale_exit" in bugs and not job.note):
-        yield "router goes on", world.job(slot, job._replace(at="recover"))
+        yield f"{job.kind} goes on", world.job(slot, job._replace(at="recover"))
     elif world.lease == -1 and job.note:
         yield "router takes the lease late", world._replace(lease=slot).job(slot, job._replace(at="lock"))
     elif world.lease == -1:
         yield "router takes the lease", world._replace(lease=slot).job(slot, job._replace(at="recover"))
     else:
         yield "router is busy", _gone(world, slot)
+
+
+def _wait(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[Step]:
+    """The operator's flatten waits for the lease, but not for ever."""
+    if world.lease == -1 or "no_lease_wait" in bugs:
+        yield "flatten takes the lease", world._replace(lease=slot).job(slot, job._replace(at="recover"))
+    yield "flatten gives up", _gone(world, slot)
 
 
 def _recover(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[Step]:
@@ -127,7 +135,7 @@ def _recover(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterato
     if name is not None:
         yield f"{job.kind} asks for {name}", world.job(slot, job._replace(at="asked", about=name))
     else:
-        yield f"{job.kind} recovered", world.job(slot, job._replace(at="decide" if job.kind == "router" else "end"))
+        yield f"{job.kind} recovered", world.job(slot, job._replace(at="decide" if job.kind in SENDERS else "end"))
 
 
 def _asked(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[Step]:
@@ -145,22 +153,25 @@ def _asked(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[
 
 def _decide(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[Step]:
     """What the gates allow by the fold as read without a lock; submit looks again under it."""
-    name = _wanted(world)
+    name = _wanted(world, job)
     if name is None:
-        yield "router wants nothing", world.job(slot, job._replace(at="end"))
+        yield f"{job.kind} wants nothing", world.job(slot, job._replace(at="end"))
     elif "send_before_write" in bugs:
-        yield f"router sends {name} first", world.job(slot, job._replace(at="bytes", about=name, clear=True))
+        yield f"{job.kind} sends {name} first", world.job(slot, job._replace(at="bytes", about=name, clear=True))
     else:
         plan = job._replace(at="lease" if "stale_exit" in bugs else "lock", about=name, note="plan", later="look")
-        yield f"router plans {name}", world.job(slot, plan)
+        yield f"{job.kind} plans {name}", world.job(slot, plan)
 
 
-def _wanted(world: World) -> str | None:
-    """The entry, once; then one exit at a time while something is held. Nothing while an order is unknown."""
+def _wanted(world: World, job: Job) -> str | None:
+    """The entry, once; then one exit at a time while something is held. Nothing while an order is unknown.
+
+    Flatten only sells.
+    """
     if any(order.state == intent_table.SENT_UNKNOWN for order in world.orders):
         return None
     if not world.order(ENTRY).state:
-        return None if world.kill_file or world.kill_journal else ENTRY
+        return None if world.kill_file or world.kill_journal or job.kind == "flatten" else ENTRY
     if not _held(world):
         return None
     ended = [world.order(name).state in intent_table.TERMINAL for name in EXITS]
@@ -189,7 +200,7 @@ def _write(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[
 
 def _plan(world: World, job: Job, bugs: frozenset[str]) -> tuple[World, str]:
     """INTENT_CREATED and INTENT_SENT_UNKNOWN in one group, unless the fold under the lock says no."""
-    if _wanted(world) != job.about and "stale_exit" not in bugs:
+    if _wanted(world, job) != job.about and "stale_exit" not in bugs:
         return world, "end"
     created = intent_table.next_state("", Event.INTENT_CREATED)
     sent = intent_table.next_state(created or "", Event.INTENT_SENT_UNKNOWN)
@@ -280,6 +291,7 @@ def _end(world: World, slot: int, job: Job, bugs: frozenset[str]) -> Iterator[St
 
 
 PROGRAM: Final[dict[str, Callable[[World, int, Job, frozenset[str]], Iterator[Step]]]] = {
-    "lease": _lease, "recover": _recover, "asked": _asked, "decide": _decide, "lock": _lock, "write": _write,
-    "look": _look, "bytes": _bytes, "answer": _answer, "file": _file, "returned": _returned, "end": _end,
+    "lease": _lease, "wait": _wait, "recover": _recover, "asked": _asked, "decide": _decide, "lock": _lock,
+    "write": _write, "look": _look, "bytes": _bytes, "answer": _answer, "file": _file, "returned": _returned,
+    "end": _end,
 }  # fmt: skip

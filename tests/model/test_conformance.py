@@ -4,29 +4,24 @@ A move is one group's effect on one intent: its state before and after, whether 
 order of the symbol was unknown. A move the model never makes would mean that the exploration proves something else.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import daykit
 from desk.base import clock
 from desk.execution import lookup, reconcile, submit
-from desk.journal import chain, intent_table
-from desk.journal.fold import apply
-from desk.journal.state import Fold, empty
+from desk.journal import intent_table
 from kit import Bench, bench, entry, ok
 from model import explorer
+from model.replay import Move, moves
 from model.system import World
-
-Move = tuple[str, str, bool, bool]
 
 
 @pytest.fixture(scope="module")
 def explored() -> set[Move]:
-    return explorer.explore(World(starts=(2, 1, 0), crashes=0)).moves
+    return explorer.explore(World(starts=(2, 1, 0, 0), crashes=0)).moves
 
 
 def played(folder: Path) -> Path:
@@ -77,28 +72,3 @@ def test_a_journal_with_a_resent_order_does_not_conform(explored: set[Move]) -> 
     assert ("SENT_UNKNOWN", "CREATED", True, False) not in explored
     assert ("SENT_UNKNOWN", "DENIED", True, False) not in explored
     assert ("", "SENT_UNKNOWN", False, True) not in explored, "an exit beside an unknown order"
-
-
-def moves(folder: Path) -> set[Move]:
-    """The moves of every group of a home's journal."""
-    found: set[Move] = set()
-    fold = empty()
-    for _, group in groupby(daykit.lines_of(folder), key=lambda line: line["seq"] - line["group"][0]):
-        before = _states(fold)
-        for line in group:
-            apply(fold, chain._decoder.decode(chain.msgspec.json.encode(line)), 0, 1)
-        found |= set(_moved(before, fold))
-    return found
-
-
-def _states(fold: Fold) -> dict[str, str]:
-    return {name: intent.state for name, intent in fold.intents.intents.items()}
-
-
-def _moved(before: dict[str, str], fold: Fold) -> Iterator[Move]:
-    intents: dict[str, Any] = dict(fold.intents.intents)
-    for name, intent in intents.items():
-        old = before.get(name, "")
-        if old != intent.state:
-            others = [n for n, i in intents.items() if i.symbol == intent.symbol and n != name]
-            yield old, intent.state, intent.kind == "ENTRY", any(before.get(n) == "SENT_UNKNOWN" for n in others)

@@ -11,7 +11,9 @@ from model.explorer import Explored
 from model.system import BUGS, World
 
 SMALL = World()
-LARGE = World(starts=(2, 2, 1))
+LARGE = World(starts=(2, 2, 1, 0))
+FLATTENED = World(starts=(1, 1, 0, 1))  # a router, a reconcile and the operator's flatten
+ALL_FOUR = World(starts=(1, 1, 1, 1))
 FINDS = {  # the mistake -> the first promise it breaks
     "resend_on_timeout": "one post per id",
     "not_found_at_once": "nothing taken is given up",
@@ -21,6 +23,7 @@ FINDS = {  # the mistake -> the first promise it breaks
     "no_sync_before_send": "written before sent",
     "no_last_look": "no entry after engage returned",
     "engage_forgets_file": "an engaged switch stays engaged",
+    "no_lease_wait": "one lease holder sends",
 }
 
 
@@ -37,9 +40,17 @@ def test_no_promise_breaks_in_any_interleaving(small: Explored, record_property:
     assert found.states > 10_000
 
 
+def test_nor_beside_an_operator_who_flattens(record_property: Callable[[str, object], None]) -> None:
+    found = explorer.explore(FLATTENED)
+    record_property("states", found.states)
+    print(f"{found.states} states, {found.transitions} transitions")
+    assert (found.broken, found.trail) == ("", [])
+
+
 @pytest.mark.slow
-def test_nor_when_two_reconciles_overlap(record_property: Callable[[str, object], None]) -> None:
-    found = explorer.explore(LARGE)
+@pytest.mark.parametrize("start", [LARGE, ALL_FOUR], ids=["two reconciles", "router reconcile engage flatten"])
+def test_nor_when_more_of_them_overlap(start: World, record_property: Callable[[str, object], None]) -> None:
+    found = explorer.explore(start)
     record_property("states", found.states)
     print(f"{found.states} states, {found.transitions} transitions")
     assert (found.broken, found.trail) == ("", [])
@@ -51,13 +62,13 @@ def test_the_finding_of_adr_014_stays_found(monkeypatch: pytest.MonkeyPatch) -> 
         pair: to for pair, to in intent_table.TABLE.items() if pair != ("NOT_FOUND", Event.INTENT_FAILED_TERMINAL)
     }
     monkeypatch.setattr(intent_table, "TABLE", without)
-    found = explorer.explore(World(starts=(1, 2, 0), crashes=0))
+    found = explorer.explore(World(starts=(1, 2, 0, 0), crashes=0))
     assert found.broken == "no anomaly of our own"
 
 
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_each_mistake_is_found(bug: str) -> None:
-    found = explorer.explore(SMALL, frozenset({bug}))
+    found = explorer.explore(FLATTENED if bug == "no_lease_wait" else SMALL, frozenset({bug}))
     assert found.broken == FINDS[bug], found.trail
 
 
