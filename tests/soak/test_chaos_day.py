@@ -25,7 +25,8 @@ def _play(folder: Path, minutes: int, told: Callable[[str, object], None], healt
         told("chaos", found)
         print(f"\nseed {SEED}: {found}")
         assert not one.found, "\n".join(one.found)
-        assert replay.moves(one.home) - explorer.explore(World(starts=(2, 1, 0, 0), crashes=0)).moves == set()
+        if healthy_min == chaos.HOUR_MIN:  # the exploration takes longer than a few minutes' play
+            assert replay.moves(one.home) - explorer.explore(World(starts=(2, 1, 0, 0), crashes=0)).moves == set()
         assert sum(found["orders"].values()) > 0, "no order was exercised"
 
 
