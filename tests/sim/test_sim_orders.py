@@ -296,6 +296,40 @@ def test_cancel_replace_semantics(client):
     assert (both.status_code, both.json()["code"]) == (400, -2022)
 
 
+def test_cancel_replace_judges_filters_and_counts_before_it_cancels(make):
+    client = make(orders_10s_limit=3)
+    bid, _ = client.best()
+    price = round(bid * 0.99, 2)
+    old = client.limit("BUY", price, "0.01").json()["orderId"]
+    refused = replace(client, "STOP_ON_FAILURE", old, price=price, quantity="0.00000001")
+    assert (refused.status_code, refused.json()["msg"]) == (400, "Filter failure: LOT_SIZE")
+    missed = replace(client, "STOP_ON_FAILURE", 999, price=price, quantity="0.01")
+    assert missed.json()["data"]["newOrderResult"] == "NOT_ATTEMPTED"
+    counts = {row["interval"]: row["count"] for row in client.signed("GET", "/api/v3/rateLimit/order").json()}
+    assert counts["SECOND"] == 2, "one placed, one not attempted"
+    client.limit("BUY", price, "0.01", newClientOrderId="third")
+    stopped = replace(client, "STOP_ON_FAILURE", old, price=price, quantity="0.01")
+    assert (stopped.status_code, stopped.json()["code"]) == (429, -1015)
+    assert client.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=old).json()["status"] == "NEW"
+    only = replace(
+        client, "STOP_ON_FAILURE", old, price=price, quantity="0.01", orderRateLimitExceededMode="CANCEL_ONLY"
+    )
+    assert (only.status_code, only.json()["code"], only.json()["data"]["cancelResult"]) == (429, -2021, "SUCCESS")
+    assert client.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=old).json()["status"] == "CANCELED"
+
+
+def test_cancel_replace_of_a_leg_ends_its_list(make):
+    client = make(balances={"BTC": "1", "USDT": "10000"})
+    bid, _ = client.best()
+    client.signed(
+        "POST", "/api/v3/orderList/oco", symbol="BTCUSDT", side="SELL", quantity="0.01", aboveType="LIMIT_MAKER",
+        abovePrice=round(bid * 1.1, 2), belowType="STOP_LOSS", belowStopPrice=round(bid * 0.9, 2),
+    )  # fmt: skip
+    done = replace(client, "STOP_ON_FAILURE", 1, price=round(bid * 0.99, 2), quantity="0.01").json()
+    assert (done["cancelResponse"]["listOrderStatus"], done["newOrderResponse"]["status"]) == ("ALL_DONE", "NEW")
+    assert [row["status"] for row in client.sim.books()["orders"]] == ["CANCELED", "CANCELED", "NEW"]
+
+
 def test_order_test_changes_nothing(client):
     books = client.sim.books()
     ask = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}

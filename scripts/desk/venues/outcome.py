@@ -187,6 +187,8 @@ def _class_of(table: ErrorTable, status: int, code: int | None, message: str, re
             return Klass.ACCEPTED
         return known or Klass.EXECUTION_UNKNOWN
     if status == 429:
+        if known is Klass.EXECUTION_UNKNOWN:  # Binance -2021: too many orders, yet the cancel half was done
+            return known
         return Klass.ORDER_RATE_LIMITED if known is Klass.ORDER_RATE_LIMITED else Klass.RATE_LIMITED
     if known is not None and known not in UNKNOWN:
         return known

@@ -7,6 +7,7 @@ from lab.sim.binance_views import NO_DISCOUNT, cancelled_list_view, cancelled_vi
 from lab.sim.calls import ApiError, Call
 from lab.sim.decimals import text8
 from lab.sim.exchange import Exchange
+from lab.sim.filters import check_values
 from lab.sim.limits import BinanceLimits
 from lab.sim.market import Market
 from lab.sim.orders import Order
@@ -14,6 +15,7 @@ from lab.sim.rejections import Reason, Rejection
 from lab.sim.seeded import seed_number
 from lab.sim.views import modifiers_of, rules_seen
 
+TOO_MANY_ORDERS = -1015
 RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 
 
@@ -63,23 +65,31 @@ class BinanceOrders:
         return [self._cancelled(order, None, cancel_id) for order in orders if order.is_open]
 
     def cancel_replace(self, call: Call) -> Any:
-        """POST /api/v3/order/cancelReplace: 409 -2021 when one half fails, 400 -2022 when both do."""
-        mode = want.need(call.params, "cancelReplaceMode")
-        if mode not in ("STOP_ON_FAILURE", "ALLOW_FAILURE"):
-            raise want.bad(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
-        self._market(call)
-        want.order_request(call.params, "x")
+        """POST /api/v3/order/cancelReplace: 409 -2021 when one half fails, 400 -2022 when both do.
+
+        Order counts and the new order's filters are judged before anything is cancelled; `orderRateLimitExceededMode`
+        CANCEL_ONLY cancels all the same.
+        """
+        want.need(call.params, "cancelReplaceMode")
+        mode = want.choice(call.params, "cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"), "")
+        over = want.choice(call.params, "orderRateLimitExceededMode", ("DO_NOTHING", "CANCEL_ONLY"), "DO_NOTHING")
+        request, market = want.order_request(call.params, "x"), self._market(call)
+        check_values(rules_seen(market, call.hit), request, market.average(self._exchange.now_ms))
+        if over == "DO_NOTHING":
+            self.check_order_count()
         cancelled = self._attempt(
             lambda: self._cancel(call, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId")
         )
         if "code" in cancelled and mode == "STOP_ON_FAILURE":
+            self._limits.count_order(self._exchange.now_ms)  # not attempted, and counted all the same
             raise _replace_failed(cancelled, None, 400, -2022)
         placed = self._attempt(lambda: self.place(call))
         if "code" not in cancelled and "code" not in placed:
             return {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS", "cancelResponse": cancelled,
                     "newOrderResponse": placed}  # fmt: skip
         both = "code" in cancelled and "code" in placed
-        raise _replace_failed(cancelled, placed, 400 if both else 409, -2022 if both else -2021)
+        status = 429 if placed.get("code") == TOO_MANY_ORDERS else 400 if both else 409
+        raise _replace_failed(cancelled, placed, status, -2022 if both else -2021)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ def of(status: int, body: bytes = b"", **headers: str) -> Finding:
         (404, b"<html>", Klass.EXECUTION_UNKNOWN, False),
         (408, b"", Klass.EXECUTION_UNKNOWN, True),
         (409, b'{"code": -2021, "msg": "partial"}', Klass.EXECUTION_UNKNOWN, False),
+        (429, b'{"code": -2021, "msg": "partial"}', Klass.EXECUTION_UNKNOWN, True),
         (409, b'{"code": -2022, "msg": "both"}', Klass.REJECTED, False),
         (418, b"", Klass.IP_BANNED, True),
         (418, b"<html>", Klass.IP_BANNED, True),
