@@ -17,7 +17,7 @@ from desk.base.paths import Home
 from desk.execution.intent import EXIT
 from desk.journal.chain import Line
 from desk.journal.fold import apply
-from desk.journal.state import Fold, empty, is_open, is_unsettled
+from desk.journal.state import Fold, Position, empty, is_open, is_unsettled
 from livekit import SYMBOL, Live
 
 MINIMUM_QUOTE = Decimal(12)  # above every venue's minimum notional, rounding to its lot included
@@ -40,7 +40,7 @@ def naked_quote(rig: Live) -> Decimal:
     journal does not watch a level of."""
     books = _books(rig)
     covered = sum(
-        (_left(order) for order in books["orders"] if order["side"] == "SELL" and order["status"] in STANDING),
+        (_left(order) for order in books["orders"] if _protects(order)),
         Decimal(0),
     )
     held = rig.fold().positions.positions.get(f"{rig.venue}:{SYMBOL}")
@@ -127,17 +127,36 @@ def _oversold(rig: Live) -> list[str]:
         data = line["data"]
         if line["event"] == "INTENT_CREATED" and data["kind"] == EXIT:
             position = fold.positions.positions.get(f"{line['venue']}:{line['symbol']}")
-            free = position.quantity - _reserved(fold, position.position_id) if position is not None else Decimal(0)
+            free = _free(fold, position, data.get("list_id", ""))
             if Decimal(data["quantity"]) > free:
                 found.append(f"P2: exit {data['client_order_id']} sells {data['quantity']} of {free}")
         apply(fold, msgspec.convert(line, Line), 0, 1)
     return found
 
 
-def _reserved(fold: Fold, position_id: str) -> Decimal:
+def _free(fold: Fold, position: Position | None, list_id: str) -> Decimal:
+    """What an exit may sell: of a list with an entry what that buys, else what the position holds free; the legs of a
+    list sell the same coins."""
+    known = fold.intents.intents.values()
+    entry = next((i for i in known if list_id and i.list_id == list_id and i.kind != EXIT), None)
+    if entry is not None:
+        return entry.quantity
+    return position.quantity - _reserved(fold, position.position_id, list_id) if position is not None else Decimal(0)
+
+
+def _reserved(fold: Fold, position_id: str, but_list: str) -> Decimal:
     """What open exits of a position may still sell; not asked of the product, which may be wrong."""
-    own = [i for i in fold.intents.intents.values() if i.kind == EXIT and i.position_id == position_id and is_open(i)]
-    return sum((i.quantity - i.filled for i in own), Decimal(0))
+    rests: dict[str, Decimal] = {}
+    for name, i in fold.intents.intents.items():
+        if i.kind == EXIT and i.position_id == position_id and is_open(i) and not (but_list and i.list_id == but_list):
+            together = i.list_id or name
+            rests[together] = max(i.quantity - i.filled, rests.get(together, Decimal(0)))
+    return sum(rests.values(), Decimal(0))
+
+
+def _protects(order: dict[str, Any]) -> bool:
+    """It sells when the price falls; a target that rests above the market does not."""
+    return order["side"] == "SELL" and order["status"] in STANDING and order["type"] != "LIMIT_MAKER"
 
 
 def _left(order: dict[str, Any]) -> Decimal:

@@ -57,7 +57,7 @@ def exit_from_a_stale_fold() -> None:
         free = desk.account_of(position.venue).balances()[position.base].free
         return quantise.quantity_down(rules, min(position.quantity, free))
 
-    submit._exceeds_position = lambda fold, plan: False  # type: ignore[assignment]
+    submit.exceeds_position = lambda fold, plan: False  # type: ignore[assignment]
     intents.reserved = lambda fold, position: Decimal(0)  # type: ignore[assignment]
     exits.sellable = sellable  # type: ignore[assignment]
 

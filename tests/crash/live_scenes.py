@@ -43,6 +43,12 @@ def _enter(rig: Live) -> None:
     rig.signal("in")
 
 
+def _pair(rig: Live) -> None:
+    """A target too, so that stop and target want the same coins; far from both."""
+    rig.minute()
+    rig.signal("in", stop_price="55000", target_price="75000")
+
+
 def _held(rig: Live, **fields: Any) -> None:
     rig.signal("in", **fields)
     rig.tick()
@@ -80,6 +86,7 @@ def _price(rig: Live, factor: str) -> Decimal:
 
 SCENES: dict[str, Scene] = {
     "entry": Scene(_enter, (ROUTER,)),
+    "pair": Scene(_pair, (ROUTER,)),
     "target": Scene(_target, (ROUTER,), scenario=RISES),
     "trail": Scene(_risen, (ROUTER,), TRAIL, RISES),
     "engage": Scene(_resting, (("kill_switch", "engage", "--reason", "manual"), ROUTER), MAKER),

@@ -272,7 +272,7 @@ def sweep(scene_name: str, venue: str, seed: int, plant: str = "", outcomes: tup
             server = rig.sim._server
         gc.collect()
         gc.freeze()
-        one = Sweep(scene, venue, seed, work, rig.home, rig.env, server.exchange, server._dialect, tally)
+        one = Sweep(scene, rig.venue, seed, work, rig.home, rig.env, server.exchange, server._dialect, tally)
         for name in names:
             one.outcome(name)
     return tally

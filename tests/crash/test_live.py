@@ -19,7 +19,7 @@ from crash.live_sweep import Tally
 pytestmark = pytest.mark.crash
 TESTS = Path(__file__).resolve().parents[1]
 SEED = 1
-VENUES = ("binance", "mexc", "btcturk")
+VENUES = ("binance", "binance+lists", "mexc", "btcturk")
 
 
 def swept(scene: str, venue: str, plant: str = "", *outcomes: str) -> Tally:
