@@ -20,13 +20,14 @@ from clients import clients_of
 from desk.base import clock, exit_codes
 from desk.base.errors import BadInput, StateCorrupt
 from desk.base.reasons import Reason
-from desk.execution import aftercare, reconcile, repair
+from desk.execution import aftercare, compare_money, reconcile, repair
 from desk.execution.accounts import Accounts
 from desk.execution.desk import Desk
 from desk.execution.operator_desk import Hands, leased
 from desk.execution.repair import Wanted
 from desk.execution.repair_plan import Plan
 from desk.execution.trouble import latched
+from desk.journal.state import Fold
 from desk.risk import pause
 from desk.risk.redact import without_secrets
 from desk.runtime import operator_args
@@ -34,6 +35,7 @@ from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
 
 DOOR: Final = "reconcile"
+HOUR_MS: Final = 3_600_000
 
 
 def compare(run: Run, live: bool = False) -> Outcome:
@@ -50,7 +52,12 @@ def compare(run: Run, live: bool = False) -> Outcome:
         pause.latch_pause(run.home, run.journal, (str(Reason.DRIFT_PAUSE),), DOOR, limits_hash=run.settings.config_hash)
     _write_state(run, found)
     run.journal.publish()
-    return _verdict(found)
+    fold = hands.desk.fold()
+    old = _old(run, fold)
+    for line in old:
+        run.say(f"OLD {line}")
+    money = {venue: compare_money.statement(fold, venue, found.differences) for venue in found.read}
+    return _verdict(found, {"old_positions": old, "money": money})
 
 
 def mend(run: Run, args: argparse.Namespace) -> Outcome:
@@ -124,8 +131,15 @@ def _write_state(run: Run, found: reconcile.Result) -> None:
         store.write(run.home, "reconcile", change(None), DOOR)
 
 
-def _verdict(found: reconcile.Result) -> Outcome:
-    document = {
+def _old(run: Run, fold: Fold) -> list[str]:
+    """Positions held longer than the operator wants to leave unreviewed (rules.md, review bands): flagged, no fault."""
+    flag_h = run.settings.config.exits.position_age_flag_h
+    ages_h = {n: (run.tick_ms - p.opened_ms) // HOUR_MS for n, p in fold.positions.positions.items() if p.quantity}
+    return [f"{name}: held {age_h} h, more than {flag_h}" for name, age_h in sorted(ages_h.items()) if age_h > flag_h]
+
+
+def _verdict(found: reconcile.Result, document: dict[str, Any]) -> Outcome:
+    document |= {
         "clean": found.clean,
         "score": found.score,
         "differences": len(found.differences),

@@ -189,3 +189,21 @@ def test_fees_in_a_third_asset_close_to_the_last_digit(tmp_path: Path, venue: st
         assert paid == {asset, BASE, "USDT"}, "it lasts for some trades; then the ordinary fees"
         assert rig.fold().portfolio.aside[f"{venue}:{asset}"] < 0
         livekit.assert_books_close(rig)
+
+
+def test_the_statement_of_each_asset_adds_up_and_old_positions_are_flagged(tmp_path: Path) -> None:
+    sim = {"fee_asset": "BNB", "fee_asset_price": 600, "balances": {"BNB": "1", "USDT": "10000"}}
+    with livekit.armed(tmp_path, sim=sim) as rig:
+        rig.signal("hold", notional_quote="100", stop_price="30000")
+        rig.tick()
+        assert rig.sim is not None
+        rig.sim.transfer("USDT", "10")
+        told = rig.door("reconcile", "--json").document
+        for asset, row in told["money"]["binance"].items():
+            amounts = {name: D(amount) for name, amount in row.items()}
+            assert amounts["opening"] + amounts["flows"] + amounts["trades"] - amounts["fees"] == amounts["journal"]
+            assert amounts["exchange"] == rig.owned(asset)
+        assert D(told["money"]["binance"]["BNB"]["fees"]) > 0 and told["old_positions"] == []
+        rig.sim.advance(73 * 3_600_000)
+        told = rig.door("reconcile", "--json").document
+        assert told["old_positions"] == [f"binance:{SYMBOL}: held 73 h, more than 72"]

@@ -59,6 +59,24 @@ def positions(fold: Fold, truth: Truth) -> list[Difference]:
     return found
 
 
+def statement(fold: Fold, venue: str, found: tuple[Difference, ...]) -> dict[str, dict[str, str]]:
+    """How each asset's balance comes about: opening + flows + trades - fees = journal, and what the exchange says."""
+    portfolio = fold.portfolio
+    off = {d.subject: d.amount for d in found if d.kind == "balances" and d.venue == venue}
+    rows = {}
+    books = portfolio.balances.get(venue, {})
+    for asset in sorted(books.keys() | off.keys()):
+        here = books.get(asset, ZERO)
+        opening, flows = (t.get(venue, {}).get(asset, ZERO) for t in (portfolio.opening, portfolio.flows))
+        fees = portfolio.fees.get(key(venue, asset), ZERO)
+        amounts = {
+            "opening": opening, "flows": flows, "trades": here - opening - flows + fees, "fees": fees, "journal": here,
+            "exchange": here + off.get(asset, ZERO),
+        }  # fmt: skip
+        rows[asset] = {name: text(amount) for name, amount in amounts.items()}
+    return rows
+
+
 def total(truth: Truth, asset: str) -> Decimal:
     """Free and locked on the exchange."""
     balance = truth.balances.get(asset)

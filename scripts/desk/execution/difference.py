@@ -105,5 +105,5 @@ def parse(handle: str) -> tuple[str, str, str, str]:
         return INTENT, "", "", handle
     wanted = {ORDER: PARTS_MAX, BALANCE: PARTS_MAX - 1, POSITION: PARTS_MAX - 1}
     if len(parts) < PARTS_MAX - 1 or len(parts) != wanted.get(parts[2]) or not all(parts):
-        raise ValueError(handle)
+        raise ValueError(f"{handle!r} is no handle")
     return parts[2], parts[0], parts[1], parts[3] if len(parts) == PARTS_MAX else ""

@@ -20,12 +20,14 @@ from desk.execution.difference import Truth
 from desk.execution.intent import event
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
+from desk.journal.intent_table import SENT_UNKNOWN
 from desk.journal.state import Fold, Foreign, foreign_key
 from desk.risk import kill_switch, latches, observed
 from desk.risk.kill_reasons import KEY_COMPROMISE
 from desk.venues.protocol import SymbolRules
 
 ADOPTED: Final = "adopt"
+GROUP_TRADES_MAX: Final = 200  # booked in one group
 NOTED_MAX: Final = 50  # in one run; the others are named all the same, and written down by the next ones
 
 
@@ -73,17 +75,25 @@ def suspect(desk: Desk, truth: Truth) -> None:
 
 def book_settled(desk: Desk, truth: Truth) -> None:
     """FOREIGN_TRADE for trades of orders the owner has adopted, those that come later too."""
+    found: list[NewEvent] = []
+    for one in compare_trades.strangers(desk.fold(), truth, desk.run.settings.instance):
+        known = desk.fold().portfolio.foreign.get(foreign_key(truth.venue, one.symbol, one.order_id))
+        rules = truth.rules.get(one.symbol)
+        if known is not None and known.how == ADOPTED and rules is not None:
+            found += trade_events(truth.venue, one, rules)
+    book(desk, found)
 
-    def decide(fold: Fold) -> list[NewEvent]:
-        found: list[NewEvent] = []
-        for one in compare_trades.strangers(fold, truth, desk.run.settings.instance):
-            known = fold.portfolio.foreign.get(foreign_key(truth.venue, one.symbol, one.order_id))
-            rules = truth.rules.get(one.symbol)
-            if known is not None and known.how == ADOPTED and rules is not None:
-                found += trade_events(truth.venue, one, rules)
-        return found
 
-    desk.commit(decide)
+def book(desk: Desk, trades: list[NewEvent]) -> None:
+    """Append FOREIGN_TRADE events, in groups a journal takes, but for those booked meanwhile."""
+    for start in range(0, len(trades), GROUP_TRADES_MAX):
+        part = trades[start : start + GROUP_TRADES_MAX]
+        desk.commit(lambda fold, part=part: [new for new in part if not _is_booked(fold, new)])  # type: ignore[misc]
+
+
+def _is_booked(fold: Fold, new: NewEvent) -> bool:
+    known = fold.portfolio.foreign.get(foreign_key(new.venue, new.symbol, new.data["order_id"]))
+    return known is not None and new.data["trade_id"] in known.trade_ids
 
 
 def trade_events(venue: str, one: Stranger, rules: SymbolRules) -> list[NewEvent]:
@@ -114,8 +124,12 @@ def _sightings(desk: Desk, truth: Truth) -> list[Sighting]:
                 symbol=order.symbol, order_id=order.order_id, client_order_id=order.client_order_id,
                 side=str(order.side), quantity=order.quantity, has_traded=False,
             )  # fmt: skip
+    waiting = {i.symbol for i in fold.intents.intents.values() if i.state == SENT_UNKNOWN and i.venue == truth.venue}
     for one in compare_trades.strangers(fold, truth, instance):
-        if not one.is_ours:
+        may_be_ours = (
+            not one.client_order_id and one.symbol in waiting
+        )  # an order of ours whose number nobody knows yet
+        if not one.is_ours and not may_be_ours:
             found[one.symbol, one.order_id] = Sighting(
                 symbol=one.symbol, order_id=one.order_id, client_order_id=one.client_order_id, side=one.side,
                 quantity=one.quantity, has_traded=True,

@@ -74,7 +74,7 @@ def look(desk: Desk, venue: str) -> Look:
     if not _opened(desk, venue):
         return Look((), None, is_whole=False)
     found = _compare(desk, venue)
-    if found.truth is not None:
+    if found.truth is not None and found.is_whole:  # an order that could not be looked up may be the stranger's
         foreign.suspect(desk, found.truth)
     return found
 

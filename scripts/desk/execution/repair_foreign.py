@@ -19,7 +19,7 @@ from desk.execution.operator_desk import Hands, refusal
 from desk.execution.repair_plan import Ask, Plan, note
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
-from desk.journal.state import Fold, foreign_key
+from desk.journal.state import foreign_key
 from desk.venues.outcome import VenueError
 from desk.venues.protocol import OPEN_STATUSES, OrderReport
 
@@ -98,14 +98,9 @@ def _settle(hands: Hands, ask: Ask, how: str, order: OrderReport | None, strange
     if how == "disown":
         lines.append("the key stays suspected: change it, then kill_switch.py release")
 
-    def decide(fold: Fold) -> list[NewEvent]:
-        known = fold.portfolio.foreign.get(name)
-        booked = set(known.trade_ids) if known is not None else set()
-        fresh = [one for one in trades if one.data["trade_id"] not in booked]
-        return [event(Event.FOREIGN_SETTLED, ask.venue, ask.symbol, data), *fresh]
-
     def act() -> tuple[bool, str]:
-        desk.commit(decide)
+        desk.commit_events(event(Event.FOREIGN_SETTLED, ask.venue, ask.symbol, data))
+        foreign.book(desk, trades)  # a crash in between: the next reconcile books an adopted order's trades
         return True, f"order {ask.order_id} of {ask.venue} {ask.symbol}, {len(trades)} trades booked"
 
     return Plan(tuple(lines), act, needs_ack=True)

@@ -22,7 +22,7 @@ from desk.execution.repair_plan import Ask, Plan, commit_if
 from desk.journal.events import Event
 from desk.journal.state import Fold, key
 from desk.venues.outcome import VenueError
-from desk.venues.protocol import SymbolRules
+from desk.venues.protocol import Side, SymbolRules
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -33,13 +33,15 @@ class Market(msgspec.Struct, frozen=True):
 
 
 def adopt(hands: Hands, ask: Ask) -> Plan:
-    """The surplus of the base asset becomes (part of) the symbol's position.
+    """The surplus of the base asset becomes (part of) the symbol's position; so do coins that a lost sale of ours still
+    protects, though a lost journal counts them as the owner's.
 
     Raises:
         BadInput: there is no surplus, it is dust, or something comes first.
     """
     market = _market(hands, ask)
-    surplus = _surplus(ask, market.rules.base)
+    fresh, booked = _surplus(ask, market.rules.base), _left_standing(hands, ask, market.rules.base)
+    surplus = fresh + booked
     if surplus <= ZERO:
         raise BadInput("the exchange holds no more of it than the journal knows", ask.handle, "run reconcile.py")
     _no_foreign(hands, ask)
@@ -49,10 +51,11 @@ def adopt(hands: Hands, ask: Ask) -> Plan:
     desk, base, quote = hands.desk, market.rules.base, market.rules.quote
     here = _booked(desk.fold(), ask.venue, base)
     known = desk.fold().positions.positions.get(key(ask.venue, ask.symbol))
-    fresh = ids.position_id(ask.venue, ask.symbol, f"adopted {desk.fold().seq}")
+    name = ids.position_id(ask.venue, ask.symbol, f"adopted {desk.fold().seq}")
     data = {
-        "position_id": known.position_id if known is not None else fresh, "base": base, "quote": quote,
-        "quantity": text(surplus), "price": text(market.bid), "reason": ask.reason, "by": ask.by,
+        "position_id": known.position_id if known is not None else name, "base": base, "quote": quote,
+        "quantity": text(surplus), "booked": text(booked), "price": text(market.bid), "reason": ask.reason,
+        "by": ask.by,
     }  # fmt: skip
 
     def act() -> tuple[bool, str]:
@@ -113,7 +116,8 @@ def close(hands: Hands, ask: Ask) -> Plan:
     market = _market(hands, ask)
     name = key(ask.venue, ask.symbol)
     known = hands.desk.fold().positions.positions.get(name)
-    first = adopt(hands, ask) if _surplus(ask, market.rules.base) > ZERO else None
+    loose = _surplus(ask, market.rules.base) + _left_standing(hands, ask, market.rules.base)
+    first = adopt(hands, ask) if loose > ZERO else None
     if first is None and (known is None or known.quantity <= ZERO):
         raise BadInput("is not held", ask.handle, "run reconcile.py")
 
@@ -152,6 +156,20 @@ def _surplus(ask: Ask, base: str) -> Decimal:
         d.amount for d in _differences(ask) if d.kind == "balances" and d.subject == base and d.name in {FLOW, UNKNOWN}
     )
     return max(next(named, ZERO), ZERO)
+
+
+def _left_standing(hands: Hands, ask: Ask, base: str) -> Decimal:
+    """What of the owner's coins standing sales under our prefix protect, that no journal knows any more (ADR 013)."""
+    fold, instance = hands.desk.fold(), hands.run.settings.instance
+    portfolio = fold.portfolio
+    owners = sum((t.get(ask.venue, {}).get(base, ZERO) for t in (portfolio.opening, portfolio.flows)), ZERO)
+    lost = (
+        order.quantity - order.executed
+        for order in ask.truth.orders
+        if order.symbol == ask.symbol and order.side is Side.SELL and ids.is_ours(order.client_order_id, instance)
+        and order.client_order_id not in fold.intents.intents
+    )  # fmt: skip
+    return max(min(sum(lost, ZERO), owners), ZERO)
 
 
 def _differences(ask: Ask) -> tuple[Difference, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from desk.base import clock
+from desk.base.money import text
 from desk.execution import fills, foreign, rebook
 from desk.execution.compare_trades import strangers
 from desk.execution.desk import Account, Desk
@@ -19,6 +20,7 @@ from desk.venues.protocol import OrderReport, SymbolRules, Trade
 
 TRADES_BACK_MS: Final = 86_400_000
 TRADES_BACK_MAX_MS: Final = 29 * 86_400_000  # MEXC and BTCTurk list a month
+GROUP_TRADES_MAX: Final = 200  # booked in one group
 SLACK_MS: Final = 300_000  # a trade may be listed later than its time says
 ORDER_BACK_MS: Final = 86_400_000  # an order that nobody knows is looked for this long before its first trade
 
@@ -35,6 +37,7 @@ def read(desk: Desk, venue: str) -> Truth:
     orders = _standing(account, desk, venue)
     symbols = sorted({*rebook.symbols(desk, venue), *foreign.symbols(fold, venue), *(o.symbol for o in orders)})
     trades = tuple(trade for symbol in symbols for trade in account.my_trades(symbol, since_ms))
+    desk.look_again()  # what other doors wrote down before they sent it is known before its trades are judged
     book_ours(desk, venue, trades)
     seen = Truth(
         venue=venue, orders=orders, trades=trades, balances={}, since_ms=since_ms, whole=whole,
@@ -44,6 +47,7 @@ def read(desk: Desk, venue: str) -> Truth:
     client_ids = _client_ids(account, orders, unbooked)
     rules = _rules(desk, venue, {symbol for symbol, _ in unbooked})
     seen = replace(seen, client_ids=client_ids, rules=rules, balances=account.balances(), now_ms=clock.now_ms())
+    desk.look_again()
     foreign.book_settled(desk, seen)
     return seen
 
@@ -57,25 +61,27 @@ def window(fold: Fold, venue: str, now_ms: int) -> tuple[int, bool]:
 
 
 def book_ours(desk: Desk, venue: str, trades: tuple[Trade, ...]) -> None:
-    """FILLs for trades of orders the journal knows; repeats are dropped by the journal."""
-    fresh: list[str] = []
+    """FILLs for trades of orders the journal knows, in groups a journal takes; repeats are dropped by the journal."""
+    fresh = [trade for _, trade in _unbooked(desk.fold(), venue, trades)]
+    for start in range(0, len(fresh), GROUP_TRADES_MAX):
+        part = tuple(fresh[start : start + GROUP_TRADES_MAX])
+        desk.commit(lambda fold, part=part: [fill for fill, _ in _unbooked(fold, venue, part)])  # type: ignore[misc]
+    for trade in fresh:
+        desk.run.say(f"BOOKED {venue} {trade.symbol} trade {trade.trade_id}: {trade.side} {text(trade.quantity)}")
 
-    def decide(fold: Fold) -> list[NewEvent]:
-        known = ((name, i) for name, i in fold.intents.intents.items() if i.order_id and i.venue == venue)
-        by_exchange_id = {(i.symbol, i.order_id): name for name, i in known}  # exchanges number orders per symbol
-        booked = {name: set(i.trade_ids) for name, i in fold.intents.intents.items() if i.venue == venue}
-        found, fresh[:] = [], []
-        for trade in trades:
-            name = trade.client_order_id or by_exchange_id.get((trade.symbol, trade.order_id), "")
-            intent = fold.intents.intents.get(name)
-            if intent is not None and trade.trade_id not in booked.get(name, ()):
-                found.append(fills.fill_event(name, intent, trade))
-                fresh.append(f"{venue} {trade.symbol} trade {trade.trade_id} of {name}: {trade.side} {trade.quantity}")
-        return found
 
-    desk.commit(decide)
-    for line in fresh:
-        desk.run.say(f"BOOKED {line}")
+def _unbooked(fold: Fold, venue: str, trades: tuple[Trade, ...]) -> list[tuple[NewEvent, Trade]]:
+    """The trades of our orders that the fold does not have, each with its FILL."""
+    known = ((name, i) for name, i in fold.intents.intents.items() if i.order_id and i.venue == venue)
+    by_exchange_id = {(i.symbol, i.order_id): name for name, i in known}  # exchanges number orders per symbol
+    booked = {name: set(i.trade_ids) for name, i in fold.intents.intents.items() if i.venue == venue}
+    found = []
+    for trade in trades:
+        name = trade.client_order_id or by_exchange_id.get((trade.symbol, trade.order_id), "")
+        intent = fold.intents.intents.get(name)
+        if intent is not None and trade.trade_id not in booked.get(name, ()):
+            found.append((fills.fill_event(name, intent, trade), trade))
+    return found
 
 
 def _standing(account: Account, desk: Desk, venue: str) -> tuple[OrderReport, ...]:

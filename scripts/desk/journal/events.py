@@ -111,7 +111,7 @@ class Event(StrEnum):
     POSITION_ADOPTED = (
         "POSITION_ADOPTED",
         "what the exchange holds and we did not becomes a position",
-        "position_id base quote quantity price reason",
+        "position_id base quote quantity booked price reason",
     )
     POSITION_DISOWNED = (
         "POSITION_DISOWNED",

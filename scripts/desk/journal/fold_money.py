@@ -52,9 +52,11 @@ def foreign_trade(state: Fold, line: Line, at_ms: int) -> None:
 
 
 def position_adopted(state: Fold, line: Line, at_ms: int) -> None:
-    """POSITION_ADOPTED: the coins enter the balances and the position, bought at the price of now."""
+    """POSITION_ADOPTED: the coins enter the position, bought at the price of now; `booked` of them were in the balances
+    already, as the owner's.
+    """
     data, name = line.data, key(line.venue, line.symbol)
-    quantity, price = parse(data["quantity"]), parse(data["price"])
+    quantity, price, booked = parse(data["quantity"]), parse(data["price"]), parse(data["booked"])
     position = state.positions.positions.get(name)
     if position is None:
         position = Position(
@@ -66,7 +68,8 @@ def position_adopted(state: Fold, line: Line, at_ms: int) -> None:
     position.quantity += quantity
     position.bought += quantity
     position.cost_quote += quantity * price
-    _add(state.portfolio.balances.setdefault(line.venue, {}), data["base"], quantity)
+    _add(state.portfolio.balances.setdefault(line.venue, {}), data["base"], quantity - booked)
+    _add(state.portfolio.flows.setdefault(line.venue, {}), data["base"], -booked)
     _capital_flow(state, line.venue, data["quote"], quantity * price)
 
 

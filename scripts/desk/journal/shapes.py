@@ -131,7 +131,8 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
         "price": _amount, "fee": _exact, "fee_asset": _text, "time_ms": _whole,
     },
     Event.POSITION_ADOPTED: {
-        "position_id": _name, "base": _name, "quote": _name, "quantity": _amount, "price": _amount, "reason": _text,
+        "position_id": _name, "base": _name, "quote": _name, "quantity": _amount, "booked": _amount,
+        "price": _amount, "reason": _text,
     },
     Event.POSITION_DISOWNED: {
         "base": _name, "quote": _name, "quantity": _amount, "booked": _amount, "value": _money, "reason": _text,

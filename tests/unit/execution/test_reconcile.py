@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.execution import books, difference, rebook, reconcile, submit
+from desk.execution import books, difference, rebook, reconcile, submit, truth
 from desk.execution.desk import Desk
 from desk.execution.difference import Difference
 from desk.venues.protocol import Balance, OrderReport, OrderStatus, Side, Trade
@@ -202,3 +202,18 @@ def test_an_order_that_still_stands_is_never_history() -> None:
     resting = _told("r", Side.SELL, "0", OrderStatus.NEW)
     bought, sold = _told("b", Side.BUY, "1"), _told("s", Side.SELL, "1")
     assert rebook.still_held([bought, resting, sold]) == [resting]
+
+
+def test_more_missing_fills_than_a_group_takes_are_all_booked(paper: Bench) -> None:
+    sent = submit.submit(paper.desk(), entry(), ok)
+    assert sent.intent is not None
+    order_id, before = sent.intent.order_id, len(sent.intent.trade_ids)
+    many = tuple(
+        Trade(
+            trade_id=f"m{number}", symbol="BTCUSDT", order_id=order_id, client_order_id="", side=Side.BUY,
+            quantity=D("0.00001"), price=D("1"), fee=D("0"), fee_asset="BTC", time_ms=paper.now_ms,
+        )
+        for number in range(1234)
+    )  # fmt: skip
+    truth.book_ours(paper.desk(), "binance", many)
+    assert len(paper.intents()[sent.order_id].trade_ids) == before + 1234
