@@ -97,7 +97,10 @@ def told_of(venue: str, row: Mapping[str, Any], symbol: str, client_order_id: st
     The cancel of one leg of an order list answers with the whole list: the leg is picked out of it.
     """
     if "orderReports" in row:
-        row = next(leg for leg in row["orderReports"] if leg.get("origClientOrderId") == client_order_id)
+        legs = [leg for leg in row["orderReports"] if leg.get("origClientOrderId") == client_order_id]
+        if len(legs) != 1:
+            raise ValueError("the leg is not in the answer")
+        row = legs[0]
     same(row["symbol"], symbol, "symbol")
     found = report(venue, row, client_order_id)
     if found.status is not OrderStatus.CANCELED or "origClientOrderId" in row:

@@ -76,10 +76,11 @@ class OrderLists:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         self.all: list[OrderList] = []
+        self._open: dict[int, OrderList] = {}
 
     def open(self) -> list[OrderList]:
         """Lists that are not done, in order of arrival."""
-        return [one for one in self.all if one.status == EXECUTING]
+        return list(self._open.values())
 
     def find(self, list_id: int | None, client_id: str | None) -> OrderList | None:
         """The list with this id, or the newest with this client id; both must fit when both are given."""
@@ -216,6 +217,7 @@ class OrderLists:
             now_ms + modifiers.listing_delay_ms, modifiers.pending_delay_ms, exits,
         )  # fmt: skip
         self.all.append(one)
+        self._open[one.id] = one
         for leg in one.legs:
             leg.order_list = one
         if working is not None:
@@ -283,6 +285,7 @@ class OrderLists:
 
     def _done(self, one: OrderList, now_ms: int) -> None:
         one.status = ALL_DONE
+        del self._open[one.id]
         self._engine.tell_list(one, now_ms)
 
     def _base(self, one: OrderList) -> str:

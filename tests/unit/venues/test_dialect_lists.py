@@ -1,10 +1,13 @@
 """Binance's order lists in our words and back: the parameters of every kind, the recorded answers, what is refused."""
 
 import copy
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from desk.base.errors import InvariantError
 from desk.venues import dialect, dialect_binance, errors_binance
@@ -221,6 +224,55 @@ def test_the_cancel_of_one_leg_answers_with_the_list() -> None:
     assert [one.client_order_id for one in whole.reports] == ["stop", "target"]
     with pytest.raises(ValueError, match="of something else"):
         lists.cancelled(body, "LTCBTC", "list2")
+
+
+def test_the_cancel_of_a_leg_must_tell_of_that_leg() -> None:
+    body = {"orderReports": [{"origClientOrderId": "target", "symbol": "LTCBTC"}]}
+    with pytest.raises(ValueError, match="not in the answer"):
+        dialect.told_of("binance", body, "LTCBTC", "stop")
+
+
+UNUSABLE = (KeyError, TypeError, IndexError, AttributeError, ValueError)  # what the guard reads as "nobody knows"
+STRANGE = st.sampled_from(
+    [None, True, 0, -1, 2**63, "", "NaN", "-0", "1e400", "1E-9", "\u0130", [], {}, [None], {"a": 1}, "0.1", "<html>"]
+)
+
+
+def spoil(value: Any, path: list[int], strange: Any) -> Any:
+    """Something in the answer is replaced, the deeper the longer the path."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return strange
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = keys[path[0] % len(keys)]
+    value[key] = spoil(value[key], path[1:], strange)
+    return value
+
+
+@needs_contracts
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=4), STRANGE)
+def test_a_spoiled_answer_is_read_right_or_not_at_all(path: list[int], strange: Any) -> None:
+    """Whatever is wrong with it, no other error leaves the parsers, and what is read is about the list asked for."""
+    body, request = recorded()
+    own = {leg.client_order_id for leg in request.legs}
+    spoiled = spoil(body, path, strange)
+    reads = (
+        lambda: lists.placed(spoiled, request),
+        lambda: lists.told(spoiled),
+        lambda: lists.cancelled(spoiled, "LTCBTC", request.list_client_order_id),
+        lambda: lists.found(spoiled, request.list_client_order_id),
+        lambda: dialect.told_of("binance", spoiled, "LTCBTC", "NuMp0nVYnciDiFmVqfpBqK"),
+    )
+    for read in reads[:1]:
+        try:
+            placed = read()
+        except UNUSABLE:
+            continue
+        assert {one.client_order_id for one in placed.reports} == own
+        assert all(one.executed >= 0 and one.quantity >= 0 for one in placed.reports)
+    for read in reads[1:]:
+        with suppress(*UNUSABLE):
+            read()
 
 
 def test_an_order_outside_a_list_has_no_list_id() -> None:
