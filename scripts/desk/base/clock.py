@@ -14,12 +14,14 @@ import json
 import os
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from desk.base.errors import ClockUnavailable
 
 SIM_CLOCK_TIMEOUT_S = 5.0
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+PARSED_KEPT = 8  # the lines of a group carry one time, and are looked at more than once
 WALL_MS_MAX = 4_102_444_800_000  # 2100-01-01: later is no clock of ours
 
 
@@ -110,6 +112,7 @@ def iso(ms: int) -> str:
     return from_ms(ms).isoformat(timespec="milliseconds")
 
 
+@lru_cache(maxsize=PARSED_KEPT)
 def parse_iso(text: str) -> int:
     """ISO-8601 with an offset (or Z) to epoch milliseconds.
 

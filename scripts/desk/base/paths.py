@@ -40,15 +40,15 @@ class Home(msgspec.Struct, frozen=True, dict=True):  # dict: where cached_proper
     def archive(self) -> Path:
         return self.root / "archive"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         return self.state / ".locks"
 
-    @property
+    @cached_property
     def quarantine(self) -> Path:
         return self.state / "quarantine"
 
-    @property
+    @cached_property
     def journal(self) -> Path:
         return self.logs / "audit.jsonl"
 

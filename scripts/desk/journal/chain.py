@@ -97,6 +97,15 @@ def decode(raw: bytes) -> Line:
     mark = raw[-HASH_LEN - 3 : -3]
     if hashlib.sha256(raw[:-tail]).hexdigest().encode() != mark:
         raise ChainError("hash does not match the line")
+    return parse(raw)
+
+
+def parse(raw: bytes) -> Line:
+    """As `decode`, of bytes whose hash is known: `encode` has just made it.
+
+    Raises:
+        ChainError: no JSON of the right shape.
+    """
     try:
         line = _decoder.decode(raw)
         clock.parse_iso(line.ts)

@@ -73,11 +73,10 @@ def append(home: Home, raw: bytes, offset: int) -> None:
         OSError: any other failure of write or fsync.
         JournalDamaged: the file does not end where it should (a writer without the lock).
     """
-    path = home.journal
     handle = _open(home)
     try:
         if os.fstat(handle).st_size != offset:
-            raise JournalDamaged("does not end at its known head", str(path), segment.REPAIR_HINT)
+            raise JournalDamaged("does not end at its known head", str(home.journal), segment.REPAIR_HINT)
         try:
             _write_group(handle, raw, offset)
         except OSError:
@@ -203,7 +202,7 @@ def cut(home: Home, tail: segment.Tail, after_seq: int) -> bytes:
 def read_hint(home: Home) -> Hint | None:
     """The hint, None when missing or unusable (it is only a hint)."""
     try:
-        found = store.read(home, "audit_head")
+        found = store.read_whole(home, "audit_head")
         if found is None:
             return None
         numbers = [found[name] for name in ("seq", "segment", "offset")]
@@ -225,7 +224,7 @@ def write_hint(home: Home, fold: Fold) -> None:
         "offset": portfolio.applied_offset,
     }
     with contextlib.suppress(StateError, LockBusy):
-        store.write(home, "audit_head", value, "journal")
+        store.overwrite(home, "audit_head", value, "journal")
 
 
 def ensure_reserve(home: Home, size: int = RESERVE_BYTES) -> bool:

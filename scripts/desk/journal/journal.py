@@ -214,7 +214,7 @@ class Journal(msgspec.Struct, dict=True):  # dict: the view, made once
             if len(text) > self.event_bytes_max and new.event not in chain.CARRIES_FOLD:
                 raise InvariantError(f"{new.event} of {len(text)} bytes is larger than {self.event_bytes_max}")
             texts.append(text)
-            lines.append(chain.decode(text))
+            lines.append(chain.parse(text))
         offset = fold.portfolio.applied_offset
         self._write(b"".join(texts), offset)
         for text, line in zip(texts, lines, strict=True):

@@ -186,7 +186,14 @@ def not_json(value: Any, depth: int = 0) -> str:
         items = (*value.keys(), *value.values())
     elif isinstance(value, list | tuple):
         items = value
-    return next((why for why in (not_json(item, depth + 1) for item in items) if why), "")
+    for item in items:
+        kind = type(item)  # plain text and small numbers are nearly all: a call for each would cost most of the check
+        if (kind is str and item.isascii()) or (kind is int and 0 <= item <= INT_MAX):
+            continue
+        why = not_json(item, depth + 1)
+        if why:
+            return why
+    return ""
 
 
 def _has_surrogate(value: str) -> bool:

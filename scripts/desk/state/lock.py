@@ -35,7 +35,9 @@ class _Held(threading.local):
 
     def __init__(self) -> None:
         self.ranks: list[Rank] = []
-        self.locks: dict[Path, FileLock] = {}  # made once per file: taking one is on the path of every write
+        self.locks: dict[
+            tuple[Path, str], FileLock
+        ] = {}  # made once per file: taking one is on the path of every write
 
 
 _held = _Held()
@@ -71,15 +73,14 @@ def hold(home: Home, name: str, rank: Rank, wait_s: float = WAIT_S_MAX) -> Itera
     """
     if _held.ranks and max(_held.ranks) >= rank:
         raise InvariantError(f"lock order: {name} ({rank.name}) after {[r.name for r in _held.ranks]}")
-    path = _path(home, name)
-    lock = _held.locks.get(path) or _held.locks.setdefault(path, FileLock(path, is_singleton=False))
+    lock = _lock_of(home, name)
     try:
         lock.acquire(timeout=wait_s, poll_interval=POLL_S)
     except Timeout:
-        raise LockBusy(f"held by another process for {wait_s:g} s", path.name, "wait for it to finish") from None
+        raise LockBusy(f"held by another process for {wait_s:g} s", f"{name}.lock", "wait for it to finish") from None
     except OSError as error:
         raise StateError(
-            f"cannot be locked ({error.strerror})", path.name, "check the state folder's permissions"
+            f"cannot be locked ({error.strerror})", f"{name}.lock", "check the state folder's permissions"
         ) from None
     _held.ranks.append(rank)
     try:
@@ -117,3 +118,11 @@ def _path(home: Home, name: str) -> Path:
     except OSError as error:
         raise StateError(f"cannot be made ({error.strerror})", str(path.parent), "check its permissions") from None
     return path
+
+
+def _lock_of(home: Home, name: str) -> FileLock:
+    """This thread's hand on a lock file; made once, with its folder (which a FileLock makes again, should it go)."""
+    found = _held.locks.get((home.root, name))
+    if found is None:
+        found = _held.locks[home.root, name] = FileLock(_path(home, name), is_singleton=False)
+    return found

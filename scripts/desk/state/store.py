@@ -30,6 +30,7 @@ READ_TRIES: Final = 3
 READ_TRY_GAP_S: Final = 0.075  # three reads over 150 ms
 FILE_BYTES_MAX: Final = 64_000_000
 DIGEST: Final = "_digest"
+OVERWRITTEN_BYTES: Final = 512  # one sector
 JOURNAL: Final = "journal"
 NAME_MUST_LAST: Final = frozenset(
     {Kind.CONTROL, Kind.PAPER_TRUTH}
@@ -100,6 +101,48 @@ def update(home: Home, key: str, change: Callable[[Doc | None], Doc | None], wri
             return current
         _replace(home, found, wanted, names)
         return wanted
+
+
+def overwrite(home: Home, key: str, value: Doc, writer: str) -> None:
+    """Write a small observation over itself, in one write and without a rename (ADR 021): for what changes with every
+    group of the journal. It is as long as ever and carries its digest, so that a torn one is seen; read it with
+    `read_whole`.
+
+    Raises:
+        StateError: not writable, or no space.
+        InvariantError: the writer is not in the row, or the value is too long.
+    """
+    found = row(key)
+    raw = msgspec.json.encode(value | {DIGEST: digest_of(value)}).ljust(OVERWRITTEN_BYTES - 1) + b"\n"
+    if found.kind is not Kind.OBSERVATION or len(raw) != OVERWRITTEN_BYTES:
+        raise InvariantError(f"{found.kind} {key} of {len(raw)} bytes cannot be written over itself")
+    path = path_of(home, key)
+    with _locked(home, found, writer, {}):
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                is_other = os.fstat(handle).st_size not in {0, OVERWRITTEN_BYTES}
+                os.write(handle, raw)
+                if is_other:
+                    os.ftruncate(handle, OVERWRITTEN_BYTES)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            raise StateError(what, str(path), "free disk space or check the folder's permissions") from None
+
+
+def read_whole(home: Home, key: str) -> Doc | None:
+    """What `overwrite` wrote; None when it is missing, torn or edited.
+
+    Raises:
+        StateCorrupt, StateError: as `read`.
+    """
+    for _ in range(READ_TRIES):  # a reader without the lock may come in the middle of a write
+        found = read(home, key)
+        if found is None or not was_edited(found):
+            return found
+    return None
 
 
 def remove(home: Home, key: str, writer: str, **names: str) -> None:

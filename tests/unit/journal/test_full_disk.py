@@ -173,7 +173,7 @@ def test_a_read_only_state_folder_does_not_stop_the_journal(house: Home, monkeyp
     def refuse(*arguments: object) -> None:
         raise StateError("cannot be written (Read-only file system)", "audit_head.json")
 
-    monkeypatch.setattr(files.store, "write", refuse)
+    monkeypatch.setattr(files.store, "overwrite", refuse)
     kit.write_notes(book, "b")
     monkeypatch.undo()
     assert kit.journal(house).read_fold().seq == 3
