@@ -122,7 +122,7 @@ def recover(state: Cycle) -> None:
         state.block(state.held_back)
         state.run.say(f"NOTHING WILL BE SENT: {shown(state.held_back)}")
     lookup.deny_never_sent(state.desk)
-    failed = lookup.look_at_all(state.desk)
+    failed = lookup.look_at_all(state.desk) + lookup.look_at_told(state.desk)
     if failed:
         state.failures.append(f"{failed} orders could not be looked up")
     lookup.alert_old_unknowns(state.desk)

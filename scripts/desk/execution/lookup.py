@@ -15,10 +15,11 @@ from desk.execution.intent import event
 from desk.journal import intent_table
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
-from desk.journal.state import Fold, Intent
+from desk.journal.state import Fold, Intent, is_open, is_unsettled
 from desk.risk import pause
-from desk.venues import table
+from desk.venues import stream_files, table
 from desk.venues.outcome import VenueError
+from desk.venues.protocol import OrderStatus
 
 LOOKS_PER_TICK_MAX = 30
 WATCH_MS = 86_400_000  # NOT_FOUND is watched 24 h
@@ -66,6 +67,35 @@ def look_at_watched(desk: Desk, venue: str) -> int:
         if is_watched and intent.timestamp_ms and intent.venue == venue and intent.code != "disowned":
             failed += not look(desk, name, intent)
     return failed
+
+
+def look_at_told(desk: Desk) -> int:
+    """Settled orders of which the user data stream says more than was booked, or that they stand although they were not
+    found or refused (ADR 029). What it says is only the reason to look; LIVE alone, for paper orders stand nowhere.
+
+    Returns:
+        How many could not be looked up.
+    """
+    if desk.run.settings.mode is not Mode.LIVE:
+        return 0
+    failed = looked = 0
+    known = desk.fold().intents.intents
+    for venue in desk.run.settings.venues:
+        for name, seen in stream_files.orders_seen(desk.run.home, venue).items():
+            intent = known.get(name)
+            is_told = intent is not None and intent.venue == venue and _says_more(seen, intent, desk.run.tick_ms)
+            if intent is not None and is_told and looked < LOOKS_PER_TICK_MAX:
+                looked += 1
+                failed += not look(desk, name, intent)
+    return failed
+
+
+def _says_more(seen: stream_files.OrderSeen, intent: Intent, now_ms: int) -> bool:
+    """Open and unknown orders are looked up anyway; a refusal told once more says nothing new."""
+    if is_open(intent) or is_unsettled(intent) or now_ms - seen.event_ms > WATCH_MS:
+        return False
+    has_vanished = intent.state in {intent_table.NOT_FOUND, intent_table.FAILED}
+    return seen.executed > intent.executed or (has_vanished and seen.status != OrderStatus.REJECTED)
 
 
 def look(desk: Desk, order_id: str, intent: Intent) -> bool:

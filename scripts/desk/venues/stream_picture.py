@@ -1,8 +1,8 @@
 """What the streams have shown of a venue's symbols, each datum with its true age. Pure: its owner writes the files.
 
 The age is the exchange's where a message bears its time, else that of its arrival, less the delay last seen on the same
-connection: messages keep their order, so one without a time is no younger than its neighbours. Never the time at which
-somebody read it.
+connection: messages keep their order, so one without a time is no younger than its neighbours, and one that came before
+a message that bears a time was said before that. Never the time at which somebody read it.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import Any, Final
 from desk.base.money import text
 from desk.venues.protocol import Bar, Level
 from desk.venues.stream_files import SOURCE
-from desk.venues.stream_parse import Best, Depth, Heard, Kline
+from desk.venues.stream_parse import Depth, Heard, Kline
 
 POLLS_KEPT: Final = 20
 POLL_GAP_MS: Final = 5000
@@ -25,8 +25,6 @@ class SymbolPicture:
         self.bids: tuple[Level, ...] = ()
         self.asks: tuple[Level, ...] = ()
         self.book_ms = 0
-        self.best: tuple[Level, Level] | None = None
-        self.best_ms = 0
         self.bars: dict[int, Bar] = {}
         self.over: set[int] = set()
         self.bars_ms = 0
@@ -90,6 +88,8 @@ class Picture:
         if event.event_ms:
             at_ms = min(received_ms, event.event_ms - self.offset_ms)
             self.delay_ms = received_ms - at_ms
+            for other in self.symbols.values():  # what came before this was said before it
+                other.book_ms = min(other.book_ms, at_ms)
         known = self.symbols.get(getattr(event, "symbol", ""))
         if known is None:
             return
@@ -97,8 +97,6 @@ class Picture:
             known.bids, known.asks, known.book_ms = event.bids, event.asks, at_ms
             if event.bids and event.asks:
                 known.note_poll(event.bids[0].price, event.asks[0].price, at_ms)
-        elif isinstance(event, Best) and at_ms >= known.best_ms:
-            known.best, known.best_ms = (event.bid, event.ask), at_ms
         elif isinstance(event, Kline) and event.interval_s == self.interval_s:
             known.take_bar(event.bar, at_ms, is_over=event.closed)
 

@@ -20,6 +20,7 @@ from desk.venues.streamer import MARKET, USER, Streamer
 
 VENUE: Final = "binance"
 TICK_S = 0.2  # how long to wait for a message before looking at the clock again
+QUIET_TURNS: Final = 3  # so many turns without a message before silence counts
 PING_EVERY_MS: Final = 4000  # of the user connection, which may be silent for hours and yet alive
 REPAIR_EVERY_MS: Final = 60_000
 ENDED: Final = "error"  # python-binance's own word for a connection that is over
@@ -49,6 +50,7 @@ class Service:
         self.links: dict[str, Link] = {}
         self._repair: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
+        self._quiet = {MARKET: 0, USER: 0}
         self._asked_ms = {"repair": 0, "ping": 0}
         self._problem = ""
 
@@ -59,11 +61,9 @@ class Service:
 
     async def step(self) -> None:
         """One turn: clock, connections, messages, files."""
-        if clock.is_simulated():
-            clock.start_tick()
+        await self._take()
         for channel in self.channels:
             await self._tend(channel, clock.now_ms())
-        await self._take()
         self._mend(clock.now_ms())
         problem = self.desk.publish(clock.now_ms())
         if problem and problem != self._problem:
@@ -89,7 +89,9 @@ class Service:
         elif watch.must_renew(now_ms):
             await self._give_up(channel, "renewed before the exchange's 24 hours are over", by_us=True)
         elif why := watch.must_close(now_ms):
-            await self._give_up(channel, why)
+            self._quiet[channel] += 1  # the clock may have jumped over messages that are still on their way
+            if self._quiet[channel] >= QUIET_TURNS:
+                await self._give_up(channel, why)
         if watch.may_open(now_ms):
             await self._open(channel)
 
@@ -125,7 +127,7 @@ class Service:
         """The names of the market streams."""
         levels = self.run.settings.config.streams.depth_levels
         interval = room.interval_word(self.desk.picture.interval_s)
-        kinds = (f"depth{levels}@100ms", f"kline_{interval}", "bookTicker")
+        kinds = (f"depth{levels}@100ms", f"kline_{interval}")
         return [f"{symbol.lower()}@{kind}" for symbol in self.run.settings.symbols for kind in kinds]
 
     async def _take(self) -> None:
@@ -135,8 +137,9 @@ class Service:
             messages.append(await asyncio.wait_for(self.queue.get(), TICK_S))
         while not self.queue.empty():
             messages.append(self.queue.get_nowait())
-        stepped_ms = clock.start_tick() if clock.is_simulated() and messages else 0
+        stepped_ms = clock.start_tick() if clock.is_simulated() else 0
         for channel, raw, arrived_ms in messages:
+            self._quiet[channel] = 0
             if channel not in self.links:
                 continue  # of a connection that has been given up
             ended = is_end(raw)

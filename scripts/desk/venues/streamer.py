@@ -45,6 +45,7 @@ class Streamer:
         self.orders: dict[str, Doc] = {}
         self.gaps: list[Doc] = []
         self._remember()
+        self._stood: tuple[object, ...] = ()
         self._written_ms = {"market_data": 0, "streams": 0}
         self._changed = {"market_data": False, "user_data": False}
 
@@ -138,12 +139,17 @@ class Streamer:
             if self._changed["user_data"]:
                 store.write(self.home, "user_data", self._user_doc(now_ms), WRITER, venue=self.venue)
                 self._changed["user_data"] = False
-            if force or now_ms - self._written_ms["streams"] >= STATUS_EVERY_MS:
+            standing = self._standing()
+            if force or standing != self._stood or now_ms - self._written_ms["streams"] >= STATUS_EVERY_MS:
                 store.write(self.home, "streams", self._status_doc(now_ms), WRITER, venue=self.venue)
-                self._written_ms["streams"] = now_ms
+                self._written_ms["streams"], self._stood = now_ms, standing
         except WorldError as error:
             return error.line()
         return ""
+
+    def _standing(self) -> tuple[object, ...]:
+        """What is written down at once when it changes; the rest may wait for its second."""
+        return (self.watches[MARKET].phase, self.user_on, self.answered, len(self.watches[MARKET].reconnects))
 
     def _is_due(self, key: str, now_ms: int, every_ms: int, force: bool) -> bool:
         return self._changed[key] and (force or now_ms - self._written_ms[key] >= every_ms)

@@ -204,7 +204,7 @@ def test_a_message_without_a_time_is_as_late_as_its_neighbours() -> None:
     assert seen.symbols["BTCUSDT"].book_ms == NOW  # nothing is known of a delay yet: its arrival
     seen.take(kline(NOW - MINUTE, NOW - 29_000), NOW + 1000)  # 30 s late
     seen.take(depth("90", "91"), NOW + 1000)
-    assert seen.symbols["BTCUSDT"].book_ms == NOW and seen.symbols["BTCUSDT"].bids[0].price == D(100)
+    assert seen.symbols["BTCUSDT"].book_ms == NOW - 29_000 and seen.symbols["BTCUSDT"].bids[0].price == D(90)
     seen.take(kline(NOW - MINUTE, NOW + 31_000), NOW + 31_000)  # the delay is over
     seen.take(depth("95", "96"), NOW + 31_000)
     assert seen.symbols["BTCUSDT"].book_ms == NOW + 31_000
@@ -344,3 +344,10 @@ def test_streams_are_asked_for_by_mode_and_for_btcturk_by_its_own_switch(
     section = msgspec.structs.replace(Config().market_data, mode=mode, btcturk_ws_enabled=btcturk)
     limits = msgspec.structs.replace(Config(), market_data=section)
     assert tuple(venue for venue in ("binance", "mexc", "btcturk") if stream_files.is_asked(limits, venue)) == asked
+
+
+def test_what_came_before_a_message_with_a_time_was_said_before_it() -> None:
+    seen = picture()
+    seen.take(depth(), NOW)  # nothing tells yet that it is late
+    seen.take(kline(NOW - MINUTE, NOW - 20_000), NOW)
+    assert seen.symbols["BTCUSDT"].book_ms == NOW - 20_000
