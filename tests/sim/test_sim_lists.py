@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from lab.sim.user_events import UserEvents
+
 OPEN = {"NEW", "PARTIALLY_FILLED", "PENDING_NEW"}
 START = 1_700_000_040_000
 FLAT = (100, 100, 100, 100, 1000)
@@ -438,3 +440,58 @@ def test_the_books_name_the_list_of_each_order(market):
         {"orderListId": 1, "listClientOrderId": "list1", "symbol": "XYZUSDT", "contingencyType": "OCO",
          "listOrderStatus": "EXECUTING", "orders": [1, 2]}
     ]  # fmt: skip
+
+
+# -- what the account's owner hears ------------------------------------------------------------------------------------
+
+
+def heard(client, act):
+    """The user events of an act, as (event, order or list id, what, status)."""
+    events = UserEvents(client.sim.exchange)
+    events.is_wanted = True
+    act()
+    client.sim.now_ms  # noqa: B018 - brings the exchange up to now
+    told = []
+    for event in events.take():
+        if event["e"] == "executionReport":
+            told.append((event["C"] or event["c"], event["x"], event["X"], event["g"], event.get("eR")))
+        elif event["e"] == "listStatus":
+            told.append((event["C"], event["c"], event["L"], event["g"], [leg["c"] for leg in event["O"]]))
+    return told
+
+
+def test_the_stream_tells_a_list_from_its_beginning_to_its_end(market):
+    client = market(DOWN, FLAT)
+
+    def play():
+        triggered(client, "otoco")
+        client.sim.advance(60_000)
+
+    names = ["entry", "target", "stop"]
+    assert heard(client, play) == [
+        ("list1", "OTO", "EXECUTING", 1, names),
+        ("target", "NEW", "PENDING_NEW", 1, None),
+        ("stop", "NEW", "PENDING_NEW", 1, None),
+        ("entry", "NEW", "NEW", 1, None),
+        ("entry", "TRADE", "FILLED", 1, None),
+        ("target", "NEW", "NEW", 1, None),
+        ("stop", "NEW", "NEW", 1, None),
+        ("target", "EXPIRED", "EXPIRED", 1, "OCO_TRIGGER"),
+        ("stop", "TRADE", "FILLED", 1, None),
+        ("list1", "OTO", "ALL_DONE", 1, names),
+    ]
+
+
+def test_the_stream_tells_a_cancelled_list_under_the_cancels_id(market):
+    client = market(FLAT)
+    oco(client)
+
+    def cancel():
+        client.signed("DELETE", "/api/v3/order", symbol="XYZUSDT", origClientOrderId="stop", newClientOrderId="bye")
+
+    assert heard(client, cancel) == [
+        ("target", "CANCELED", "CANCELED", 1, None),
+        ("stop", "CANCELED", "CANCELED", 1, None),
+        ("list1", "OCO", "ALL_DONE", 1, ["target", "stop"]),
+    ]
+    assert {order.cancel_id for order in client.sim.exchange.engine.orders} == {"bye"}

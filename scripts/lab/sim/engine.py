@@ -248,7 +248,7 @@ class Engine:
             self._settle(order, order.request.price, order.fillable, now_ms, is_maker=True)
 
     def finish(self, order: Order, status: Status, now_ms: int, reason: str = "") -> None:
-        """The end of an order: what is locked is free again, and its list hears of it."""
+        """The end of an order: what is locked is free again, and its list hears of it (of a fill after the trade)."""
         self.release(order, order.lock)
         order.status = status
         order.expiry_reason = reason
@@ -256,7 +256,7 @@ class Engine:
         del self._open[order.id]
         if status is not Status.FILLED:
             self.tell(status.value, order, None, now_ms)
-        self.lists.ended(order, now_ms)
+            self.lists.ended(order, now_ms)
 
     def release(self, order: Order, amount: Decimal) -> None:
         """Free a part of what an order has locked."""
@@ -358,6 +358,8 @@ class Engine:
             still = up8(order.request.price * order.remaining * self.burden)
             self.release(order, order.lock - min(order.lock, still))
         self.tell("TRADE", order, trade, now_ms)
+        if not order.is_open:
+            self.lists.ended(order, now_ms)
 
     def _third_asset_fee(self, cost: Decimal, rate: Decimal) -> Decimal:
         """The fee in BNB or MX; 0 where none is set, or where less than it is free: then the ordinary fee is taken."""
