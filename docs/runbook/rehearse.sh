@@ -77,15 +77,23 @@ unplug() {
 import os, sys
 sys.path.insert(0, "scripts")
 import router
-from desk.execution import intent, submit
+from desk.execution import intent, lists, submit, submit_list
 
-def dies(desk, plan, order_id, timestamp_ms, last_check):
+def dies(order_id, place):
     if sys.argv[1] == "after":
-        desk.account_of(plan.venue).place_order(intent.request_of(plan, order_id), timestamp_ms)
+        place()
     print(f"unplugged {sys.argv[1]} the exchange took order {order_id}", flush=True)
     os._exit(137)
 
-submit._send = dies
+def alone(desk, plan, order_id, timestamp_ms, last_check):
+    account = desk.account_of(plan.venue)
+    dies(order_id, lambda: account.place_order(intent.request_of(plan, order_id), timestamp_ms))
+
+def listed(desk, kind, legs, timestamp_ms, last_check):
+    account, request = desk.account_of(legs[0][1].venue), lists.request_of(kind, legs[0][1].list_id, legs)
+    dies(legs[0][0], lambda: account.place_order_list(request, timestamp_ms))
+
+submit._send, submit_list._send = alone, listed
 router.main(["--once", "--live"] if os.environ["SYSTEM_MODE"] == "LIVE" else ["--once"])
 PY
   [ $? = 137 ] || { echo "unplug: the router had no order to send; leave a signal first" >&2; return 1; }
