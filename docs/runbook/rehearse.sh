@@ -7,6 +7,7 @@
 #   signal_buy 100              leave a signal: buy for 100 (quote currency), stop 2 % below, target 3 % above
 #   fault KIND [COUNT] [PATH] [ARG]    break the exchange for the next COUNT requests to PATH (a prefix); COUNT 0 = until
 #                               `no_faults`. Kinds: docs/runbook/sanad.md, "The end of the rehearsal"
+#   streamed                    wait for market_stream.py to be up to date (Binance)
 #   exchange_orders             every order by the exchange's own books
 #   unplug after|before         a router that loses power after, or just before, the exchange took its order
 #   rehearsal_end               stop the exchange; the folder stays for a look
@@ -97,6 +98,23 @@ submit._send, submit_list._send = alone, listed
 router.main(["--once", "--live"] if os.environ["SYSTEM_MODE"] == "LIVE" else ["--once"])
 PY
   [ $? = 137 ] || { echo "unplug: the router had no order to send; leave a signal first" >&2; return 1; }
+}
+
+streamed() {  # wait until market_stream.py has written down what the exchange shows now, 60 s at most
+  .venv/bin/python - "$SIM_URL" "$SANAD_HOME" <<'PY'
+import json, pathlib, sys, time, urllib.request
+url, home = sys.argv[1:]
+get = lambda: json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + "/sim/clock", timeout=10))
+file = pathlib.Path(home, "state", "market_data_binance_ws.json")
+until = time.monotonic() + 60
+while time.monotonic() < until:
+    if file.exists():
+        rows = json.loads(file.read_text())["symbols"].values()
+        if rows and all(row["as_of_ms"] == get()["now_ms"] for row in rows):
+            sys.exit(0)
+    time.sleep(0.1)
+sys.exit("streamed: the service is not up to date; see $SANAD_HOME/stream.out")
+PY
 }
 
 exchange_orders() {

@@ -46,7 +46,7 @@ class Streamer:
         self.gaps: list[Doc] = []
         self._remember()
         self._stood: tuple[object, ...] = ()
-        self._written_ms = {"market_data": 0, "streams": 0}
+        self._written_s = {"market_data": 0.0, "streams": 0.0}
         self._changed = {"market_data": False, "user_data": False}
 
     # -- what the sockets say
@@ -126,23 +126,25 @@ class Streamer:
     # -- what is written down
 
     def publish(self, now_ms: int, *, force: bool = False) -> str:
-        """Write what has changed, at most every `write_every_ms`.
+        """Write what has changed, at most every `write_every_ms` of real time.
 
         Returns:
             One clause when a file could not be written.
         """
         try:
-            if self._is_due("market_data", now_ms, self.limits.streams.write_every_ms, force):
+            if self._changed["market_data"] and (
+                force or self._waited("market_data", self.limits.streams.write_every_ms)
+            ):
                 doc = self.picture.doc(clock.iso(now_ms))
                 store.write(self.home, "market_data", doc, WRITER, venue=self.venue, source=SOURCE)
-                self._done("market_data", now_ms)
+                self._changed["market_data"] = False
             if self._changed["user_data"]:
                 store.write(self.home, "user_data", self._user_doc(now_ms), WRITER, venue=self.venue)
                 self._changed["user_data"] = False
             standing = self._standing()
-            if force or standing != self._stood or now_ms - self._written_ms["streams"] >= STATUS_EVERY_MS:
+            if force or standing != self._stood or self._waited("streams", STATUS_EVERY_MS):
                 store.write(self.home, "streams", self._status_doc(now_ms), WRITER, venue=self.venue)
-                self._written_ms["streams"], self._stood = now_ms, standing
+                self._stood = standing
         except WorldError as error:
             return error.line()
         return ""
@@ -151,11 +153,13 @@ class Streamer:
         """What is written down at once when it changes; the rest may wait for its second."""
         return (self.watches[MARKET].phase, self.user_on, self.answered, len(self.watches[MARKET].reconnects))
 
-    def _is_due(self, key: str, now_ms: int, every_ms: int, force: bool) -> bool:
-        return self._changed[key] and (force or now_ms - self._written_ms[key] >= every_ms)
-
-    def _done(self, key: str, now_ms: int) -> None:
-        self._changed[key], self._written_ms[key] = False, now_ms
+    def _waited(self, key: str, every_ms: int) -> bool:
+        """Whether the pause between two writes is over, in real time; it begins anew with the answer."""
+        now_s = clock.monotonic_s()
+        is_over = now_s - self._written_s[key] >= every_ms / 1000
+        if is_over:
+            self._written_s[key] = now_s
+        return is_over
 
     def _note(self, event: OrderNote) -> None:
         """Keep the newest word on an order; a late older one changes nothing."""
