@@ -90,6 +90,17 @@ def test_other_orders_on_the_way_change_nothing(client):
     assert price_when_triggered(client) == 108
 
 
+def test_the_first_price_after_a_gap_counts(make, write_market):
+    """From 120 the market opens at 130 and falls at once: 10 % back is 117, not 108."""
+    bars = [FLAT] * 4 + [(100, 120, 100, 120, 1000), (130, 140, 100, 135, 1000), FLAT]
+    client = make(
+        symbols=["XYZUSDT"], markets=[write_market(bars)], start=START + 4 * 60_000 - 1, balances={"XYZ": "10"}
+    )
+    sell(client)
+    client.sim.advance(120_000)
+    assert price_when_triggered(client) == 117
+
+
 def test_a_trailing_leg_of_an_oco_ends_the_target(client):
     answer = client.signed(
         "POST", "/api/v3/orderList/oco", symbol="XYZUSDT", side="SELL", quantity="1", aboveType="LIMIT_MAKER",

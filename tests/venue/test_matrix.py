@@ -797,6 +797,16 @@ def test_v45_a_doubtful_answer_to_a_list_is_unknown_sent_once_and_found_by_query
     assert desk.list_posts() == 1
 
 
+def test_v45_a_look_up_of_a_list_that_fails_is_no_evidence(desk: Desk) -> None:
+    if not has(desk, "order lists"):
+        return
+    desk.place_list(desk.order_list(ListKind.OCO))
+    desk.sim.fault("html_502", method="GET", path="/api/v3/orderList", count=None)
+    assert desk.failed(lambda: desk.client.get_order_list("never-sent-1")).retryable
+    desk.sim.fault("html_502", method="GET", path="/api/v3/openOrderList", count=None)
+    assert desk.failed(desk.client.open_order_lists).retryable
+
+
 def test_v46_a_trailing_stop_rests_and_says_how_far_it_follows(desk: Desk) -> None:
     if not has(desk, "order lists"):
         return

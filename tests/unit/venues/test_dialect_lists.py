@@ -298,6 +298,9 @@ def test_what_a_symbol_takes_is_read_from_its_flags_and_filters() -> None:
     assert (rules.order_lists_max, rules.algo_orders_max, rules.trailing_allowed) == (20, 5, True)
     assert (rules.trailing_below_bps_min, rules.trailing_below_bps_max) == (11, 1999)
     assert dialect_binance.rules(row | {"opoAllowed": True}).list_kinds == set(ListKind)
+    for flag, left in (("opoAllowed", 3), ("otoAllowed", 1), ("ocoAllowed", 2)):  # what is not told is not allowed
+        silent = {name: value for name, value in (row | {"opoAllowed": True}).items() if name != flag}
+        assert len(dialect_binance.rules(silent).list_kinds) == left
     assert dialect_binance.rules(row | {"otoAllowed": None, "ocoAllowed": "yes"}).list_kinds == set()
 
 
