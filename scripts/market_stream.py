@@ -141,6 +141,8 @@ def keep(run: Run) -> Outcome:
         why = "; ".join(f"{venue}: {NO_STREAM[venue]}" for venue in settings.venues if venue in NO_STREAM)
         return Outcome(exit_codes.WARN, f"MARKET_STREAM — nothing to stream ({why or 'binance is not in VENUES'})")
     settings.stream_urls(VENUE)
+    if settings.keys(VENUE).present:
+        settings.keys(VENUE).need()
     with lock.only_one(run.home, DOOR):
         for venue in settings.venues:
             if venue in NO_STREAM:

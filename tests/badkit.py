@@ -50,6 +50,8 @@ CALLS: tuple[tuple[str, ...], ...] = (  # every door that runs in the frame, wit
     ("policy_engine", "check", "packet.json"),
     ("policy_engine", "explain"),
     *((client, command) for client in CLIENTS for command in ("refresh", "time", "account", "filters", "book")),
+    ("market_stream", "probe", "--seconds", "1"),
+    ("market_stream", "reconnect", "--reason", "a test"),
     ("orders", "list"),
     ("orders", "list", "--all", "--exchange"),
     ("orders", "positions"),
