@@ -16,6 +16,7 @@ from desk.base.reasons import Reason
 from desk.execution import cancel, lookup, quantise, submit
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
+from desk.execution.gap import Gap
 from desk.execution.intent import EXIT, LEG_ENTRY, OrderPlan
 from desk.journal.state import Fold, Position, key
 from desk.venues import table
@@ -57,8 +58,10 @@ def close_position(
     rules = desk.rules(position.venue, position.symbol)
     if rules is not None and _is_sold(rules, part, bid or position.stop_price):
         return True
+    was_covered = intents.covered(desk.fold(), position) > ZERO
     if rules is None or not free_protection(desk, position, why):
         return False
+    gap = Gap.since(())
     if part.at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
         for order_id, _ in intents.standing(desk.fold(), position, LEG_ENTRY):
             cancel.cancel(desk, order_id, why)
@@ -71,6 +74,8 @@ def close_position(
     desk.run.say(f"EXIT {position.venue} {position.symbol} {quantity} {leg}: {why}")
     plan = exit_plan(desk, held, rules, leg, quantity, bid)
     sent = submit.submit(desk, replace(plan, decision_id=part.decision_id or plan.decision_id), may_exit)
+    if was_covered:
+        gap.end(desk, position.symbol)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
     after = current(desk, position)

@@ -13,6 +13,7 @@ from desk.execution import cancel, exits, lists, naked, quantise, stops, swap
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.exits import MayExit
+from desk.execution.gap import Gap
 from desk.execution.intent import LEG_STOP, LEG_TARGET
 from desk.journal.state import Position
 from desk.risk.facts import SymbolFacts
@@ -79,6 +80,7 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     if uncovered <= ZERO:
         return
     bid = facts.best_bid or ZERO
+    was_covered = intents.covered(desk.fold(), position) > ZERO
     if intents.standing(desk.fold(), position):
         if quantise.is_dust(rules, uncovered, bid or position.stop_price):
             return  # what protects the rest is not taken away for what nobody would sell
@@ -86,13 +88,16 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     if bid and bid <= position.stop_price:
         exits.close_position(desk, position, LEG_STOP, bid, "price through the stop", may_exit)
         return
+    gap = Gap.since(())
     if not stops.place_stop(desk, position, rules, position.stop_price, may_exit):
         stops.fall_back(desk, position, rules, stops.default_stop(desk, position, facts), may_exit)
+    if was_covered:
+        gap.end(desk, position.symbol)
 
 
 def _exit_if_due(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal, may_exit: MayExit) -> bool:
     """Target reached, or the stop passed without its order having closed the position."""
-    rests_target = intents.standing(desk.fold(), position, LEG_TARGET)
+    rests_target = any(target.list_id for _, target in intents.standing(desk.fold(), position, LEG_TARGET))
     if position.target_price and bid >= position.target_price and not rests_target:
         exits.close_position(desk, position, LEG_TARGET, bid, f"target {text(position.target_price)} reached", may_exit)
         return True

@@ -189,6 +189,11 @@ def test_the_time_without_a_stop_is_measured_in_the_run_record_alone(held: Bench
     assert b"unprotected_ms_max" not in held.home.journal.read_bytes()
 
 
+def test_the_time_between_a_freed_stop_and_the_sale_is_measured_too(held: Bench) -> None:
+    counts = _tick(held, "40000")  # the stop-limit is stranded: cancelled, then sold
+    assert held.position() is None and 0 <= counts[gap.COUNT] < 3000
+
+
 def test_the_time_before_a_crash_counts(held: Bench) -> None:
     assert _swap_and_die(held, 8)
     assert _tick(held, "51500")[gap.COUNT] >= 60_000
