@@ -8,6 +8,8 @@
 #   fault KIND [COUNT] [PATH] [ARG]    break the exchange for the next COUNT requests to PATH (a prefix); COUNT 0 = until
 #                               `no_faults`. Kinds: docs/runbook/sanad.md, "The end of the rehearsal"
 #   streamed                    wait for market_stream.py to be up to date (Binance)
+#   transfer ASSET AMOUNT       a deposit; a negative amount is a withdrawal
+#   trade_by_hand BUY|SELL QUANTITY    somebody trades BTCUSDT past us, with the same key
 #   exchange_orders             every order by the exchange's own books
 #   unplug after|before         a router that loses power after, or just before, the exchange took its order
 #   rehearsal_end               stop the exchange; the folder stays for a look
@@ -114,6 +116,25 @@ while time.monotonic() < until:
             sys.exit(0)
     time.sleep(0.1)
 sys.exit("streamed: the service is not up to date; see $SANAD_HOME/stream.out")
+PY
+}
+
+transfer() { _admin POST /sim/transfer "{\"asset\": \"$1\", \"amount\": \"$2\"}"; }
+
+trade_by_hand() {
+  .venv/bin/python - "$1" "$2" <<'PY'
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "scripts")
+import binance_client
+from desk.base.paths import Home
+from desk.config.load import load
+
+client = binance_client.make_client(load(Home(Path(os.environ["SANAD_HOME"]))))
+order = {"symbol": "BTCUSDT", "side": sys.argv[1], "type": "MARKET", "quantity": sys.argv[2]}
+order["newClientOrderId"] = f"hand{client.caller.clock.venue_now_ms()}"
+told = client.request("POST", "/api/v3/order", order, signed=True)
+print(f"by hand: {told['side']} {told['executedQty']} {told['status']}, order {told['orderId']}")
 PY
 }
 
