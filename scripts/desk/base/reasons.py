@@ -348,6 +348,12 @@ class Reason(StrEnum):  # fmt: skip
         "an exit had no usable bid",
         "check the market; the venue's bounded market exit was used",
     )
+    POSITION_SHUT = (
+        "position:symbol_shut",
+        CRIT,
+        "a position's symbol takes no orders now",
+        "none: tried again each tick; see the exchange's announcements",
+    )
     # -- clock and time
     CLOCK_SKEW = ("clock:skew", CRIT, "the clock differs from the exchange's by more than the limit", "check NTP")
     CLOCK_UNKNOWN = ("clock:unmeasured", CRIT, "the exchange's clock could not be read", "check network")

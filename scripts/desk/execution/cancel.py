@@ -10,7 +10,7 @@ from desk.execution.intent import ENTRY, EXIT, event
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import Fold, Intent, is_open, key
-from desk.risk import latches
+from desk.risk import facts_gather, latches
 from desk.venues.outcome import VenueError
 from desk.venues.protocol import OrderReport, OrderStatus
 
@@ -81,7 +81,8 @@ def _look_at_list(desk: Desk, order_id: str, intent: Intent) -> bool:
 
 def cancel_expired(desk: Desk) -> None:
     """Entries older than their TTL are cancelled (rules.md, order TTL); one that will not go is a stuck order."""
-    oldest_ms = desk.run.tick_ms - desk.run.settings.config.entries.order_ttl_s * 1000
+    limits, _ = facts_gather.limits_of(desk.run)  # the profile's TTL, and what the overlay makes of it
+    oldest_ms = desk.run.tick_ms - limits.entries.order_ttl_s * 1000
     for name, intent in _confirmed(desk, ENTRY):
         if intent.created_ms <= oldest_ms and not cancel(desk, name, "ttl") and not _may_still_go(desk, name):
             desk.alert(Reason.STUCK_ORDER, f"order {name}: cancel not confirmed", name, intent.venue, intent.symbol)

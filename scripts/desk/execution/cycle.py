@@ -29,6 +29,7 @@ from desk.execution import (
     probe,
     protect,
     sizing,
+    symbol_care,
 )
 from desk.execution import intent as intents
 from desk.execution.accounts import Accounts, Clients
@@ -36,7 +37,6 @@ from desk.execution.cycle_events import Evaluation
 from desk.execution.desk import Desk
 from desk.execution.inbox import Inbox
 from desk.execution.intent import LEG_ENTRY, LEG_EXIT, OrderPlan
-from desk.journal import check
 from desk.journal.chain import NewEvent
 from desk.journal.events import Event
 from desk.journal.state import key
@@ -76,7 +76,7 @@ class Cycle(msgspec.Struct):
         """Latches from the environment first, then the working table."""
         latches.sync_environment(run.home, run.journal, run.settings)
         found = Accounts(run, market_of)
-        desk = Desk(run, found.account_of)
+        desk = Desk(run, found.account_of, market_of=market_of)
         held_back = accounts.why_not(run, desk.fold(), live=live, dry_run=dry_run)
         desk.sends = not held_back
         found.known_offsets(desk)
@@ -150,6 +150,7 @@ def manage(state: Cycle) -> None:
     auto_kill.cancel_under_kill(state.desk)
     cancel.cancel_expired(state.desk)
     cancel.cancel_orphans(state.desk)
+    symbol_care.care(state.desk)
     if not state.desk.sends:
         return _say_unmanaged(state)
     left = kill_care.care(state.desk, lambda: accounts.exit_block(state.desk))
@@ -266,7 +267,7 @@ def _say_blind(state: Cycle, facts: Facts) -> None:
 def _manage_one(state: Cycle, name: str, rest_only: bool = False) -> None:
     venue, _, symbol = name.partition(":")
     try:
-        if rest_only and not naked.is_uncovered(state.desk, name):
+        if (rest_only and not naked.is_uncovered(state.desk, name)) or symbol_care.is_shut(state.desk, name):
             return
         protect.manage(state.desk, name, state.facts.symbol(venue, symbol), lambda: accounts.exit_block(state.desk))
     except (JournalError, StateError):
@@ -327,7 +328,7 @@ def _enter(state: Cycle, proposal: Proposal) -> None:
     if sent.order_id:
         state.entries.append(sent.order_id)
         state.inbox.done(state.desk, proposal.decision, {"outcome": result, "client_order_id": sent.order_id})
-    _quarantine_if_due(state, plan)
+    symbol_care.quarantine_if_due(state.desk, plan.venue, plan.symbol)
 
 
 def order_plan(proposal: Proposal, facts: Facts) -> OrderPlan:
@@ -341,21 +342,6 @@ def order_plan(proposal: Proposal, facts: Facts) -> OrderPlan:
         price=plan.price, position_id=sizing.position_of(decision), decision_id=decision.decision_id,
         strategy=decision.strategy, plan_stop=plan.stop_price, plan_target=plan.target_price,
     )  # fmt: skip
-
-
-def _quarantine_if_due(state: Cycle, plan: OrderPlan) -> None:
-    """Three filter refusals or timeouts in a row within an hour: the symbol is off for an hour, exits only."""
-    limits = state.run.settings.config.quarantine
-    recent = state.desk.fold().positions.rejects.get(key(plan.venue, plan.symbol), [])
-    since = state.run.tick_ms - limits.window_s * 1000
-    if sum(1 for at in recent if at >= since) < limits.rejects_max:
-        return
-    data = {"until_ms": state.run.tick_ms + limits.duration_s * 1000, "cause": "rejects"}
-    codes = (str(Reason.SYMBOL_QUARANTINED),)
-    state.desk.commit_events(
-        NewEvent(event=Event.SYMBOL_QUARANTINED, venue=plan.venue, symbol=plan.symbol, data=data, reason_codes=codes),
-        check.alert(Reason.SYMBOL_QUARANTINED, f"{plan.symbol} refused", plan.symbol, plan.venue, plan.symbol),
-    )
 
 
 def _say_unknown(state: Cycle, name: str) -> None:

@@ -25,6 +25,7 @@ from desk.venues.protocol import (
     OrderRequest,
     SymbolRules,
     Trade,
+    VenueClient,
 )
 from desk.venues.table import Purpose
 
@@ -65,6 +66,7 @@ class Desk(msgspec.Struct):
     Attributes:
         account_of: venue -> the account its orders go to (paper books in PAPER).
         rules_of: venue and symbol -> trading rules, for a door that gathers no facts.
+        market_of: venue -> the real exchange's client, for rules that changed under us; None = they are not asked for.
         offset_ms: venue -> exchange time minus ours.
         sends: False when nothing may be sent (LIVE without --live, DRY_RUN, SAFE_MODE); the door says so.
     """
@@ -77,6 +79,8 @@ class Desk(msgspec.Struct):
     sends: bool = True
     orders_sent: int = 0
     entries_sent: int = 0
+    market_of: Callable[[str], VenueClient] | None = None
+    refreshed: set[str] = msgspec.field(default_factory=set)  # venue:symbol keys whose rules were asked for again this tick
     _known: Fold | None = None
 
     def fold(self) -> Fold:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from desk.base.money import ONE, ZERO
 from desk.base.reasons import Reason
-from desk.execution import cancel, lookup, quantise, submit
+from desk.execution import cancel, lookup, quantise, submit, symbol_care
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.gap import Gap
@@ -56,10 +56,14 @@ def close_position(
         may_exit: the last check (FREEZE_ALL and the operator's own "send nothing"), asked at the moment of writing.
     """
     rules = desk.rules(position.venue, position.symbol)
+    if symbol_care.is_shut(desk, key(position.venue, position.symbol)):
+        return False  # what rests stays
     if rules is not None and _is_sold(rules, part, bid or position.stop_price):
         return True
+    if rules is None or _rests_below_the_minimum(desk, position, rules, bid):
+        return False
     was_covered = intents.covered(desk.fold(), position) > ZERO
-    if rules is None or not free_protection(desk, position, why):
+    if not free_protection(desk, position, why):
         return False
     gap = Gap.since(())
     if part.at_most is None:  # what still buys is cancelled too, but a sale does not wait for it
@@ -78,10 +82,18 @@ def close_position(
         gap.end(desk, position.symbol)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
+    if sent.intent is not None and sent.intent.state == "FAILED_TERMINAL" and has_new_rules(desk, position, rules):
+        return close_position(desk, position, leg, bid, why, may_exit, part)
     after = current(desk, position)
     if part.at_most is not None and sent.intent is not None:
         return sent.intent.filled >= quantity
     return after is None or sellable(desk, after, rules) <= ZERO
+
+
+def has_new_rules(desk: Desk, position: Position, rules: SymbolRules) -> bool:
+    """The refusal just booked led to other rules: the exit is shaped by them and goes once more (they are asked for
+    once a tick)."""
+    return symbol_care.newest(desk, position, rules) != rules
 
 
 def exit_plan(
@@ -123,6 +135,16 @@ def sellable(desk: Desk, position: Position, rules: SymbolRules) -> Decimal:
         desk.run.log.error(error.line(), position.venue, "balances", str(error.code or error.class_))
         return ZERO
     return quantise.quantity_down(rules, min(by_fills, balance.free if balance is not None else ZERO))
+
+
+def _rests_below_the_minimum(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal) -> bool:
+    """The minimum rose above the position, and an exit of before still rests: no other would be taken, so it stays."""
+    if not quantise.is_dust(rules, position.quantity, bid or position.stop_price):
+        return False
+    rests = any(intent.kind == EXIT for _, intent in intents.standing(desk.fold(), position))
+    if rests:
+        desk.run.warn("WARN", f"{position.symbol}: below the exchange's minimum now; the order that rests stays")
+    return rests
 
 
 def _is_sold(rules: SymbolRules, part: Part, price: Decimal) -> bool:

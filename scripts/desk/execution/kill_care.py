@@ -10,7 +10,7 @@ from desk.base import clock
 from desk.base.errors import JournalError, StateError, WorldError
 from desk.base.money import ZERO, text
 from desk.base.reasons import Reason
-from desk.execution import exits
+from desk.execution import exits, symbol_care
 from desk.execution.desk import Desk
 from desk.execution.exits import MayExit
 from desk.execution.intent import LEG_EXIT
@@ -21,6 +21,7 @@ from desk.risk.kill_reasons import ASSESS, CLOSE, HOLD
 
 FLASH_CRASH: Final = "flash_crash"
 NOT_FRESH: Final = "no fresh book"
+NOT_TRADING: Final = "its symbol takes no orders"
 NOT_CONFIRMED: Final = "no second source shows the fall"
 
 
@@ -55,7 +56,7 @@ def _close(desk: Desk, name: str, position: Position, closing: set[str], may_exi
     """True when nothing of it is left to sell."""
     why = f"kill switch {', '.join(sorted(closing))}"
     found = desk.facts.symbols.get(name) if desk.facts is not None else None
-    waits_for = _waits_for(desk, found, closing)
+    waits_for = _waits_for(desk, name, found, closing)
     if found is None or waits_for:
         desk.run.warn("WARN", f"{name} stays for now, {why}: {waits_for or NOT_FRESH}")
         return False
@@ -68,10 +69,12 @@ def _close(desk: Desk, name: str, position: Position, closing: set[str], may_exi
         return False
 
 
-def _waits_for(desk: Desk, found: SymbolFacts | None, closing: set[str]) -> str:
+def _waits_for(desk: Desk, name: str, found: SymbolFacts | None, closing: set[str]) -> str:
     """Why a position is not sold in this tick, "" when it may be: a fresh source must answer, and a flash crash alone
     needs a second one."""
     age_max_ms = desk.run.settings.config.market_data.price_age_max_ms
+    if symbol_care.is_shut(desk, name):
+        return NOT_TRADING
     if found is None or found.best_bid is None or clock.now_ms() - found.book_ms > age_max_ms:
         return NOT_FRESH
     return NOT_CONFIRMED if closing == {FLASH_CRASH} and not _is_confirmed(desk, found) else ""

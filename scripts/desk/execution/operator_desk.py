@@ -56,7 +56,7 @@ class Hands:
     def of(run: Run, market_of: Clients) -> "Hands":
         """A table whose orders are sent whatever holds the router."""
         found = Accounts(run, market_of)
-        desk = Desk(run, found.account_of, found.rules, sends=True)
+        desk = Desk(run, found.account_of, found.rules, sends=True, market_of=market_of)
         found.known_offsets(desk)
         return Hands(run, desk, found)
 

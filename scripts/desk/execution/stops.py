@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from desk.base.money import ZERO, divide, text
 from desk.base.reasons import Reason
-from desk.execution import exits, lists, lookup, quantise, submit, submit_list
+from desk.execution import exits, lists, lookup, quantise, submit, submit_list, symbol_care
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.exits import MayExit
@@ -32,6 +32,9 @@ def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal
     Returns:
         True when the exchange has it (or its outcome is being looked up).
     """
+    if symbol_care.is_shut(desk, key(position.venue, position.symbol)):
+        return False
+    rules = symbol_care.newest(desk, position, rules)
     bare = _bare(position, exits.sellable(desk, position, rules))
     plan = lists.stop_leg(desk, bare, rules, bare.quantity, stop)
     bid = reference(desk, position)
@@ -44,9 +47,13 @@ def place_stop(desk: Desk, position: Position, rules: SymbolRules, stop: Decimal
             submit_list.look(desk, sent.intent.list_id)
         if _has_it(desk, sent.order_id) or may_exit():
             return _has_it(desk, sent.order_id)
+        if exits.has_new_rules(desk, position, rules):
+            return place_stop(desk, position, rules, stop, may_exit)
     sent = submit.submit(desk, plan, may_exit)
     if sent.intent is not None and sent.intent.state == "SENT_UNKNOWN":
         lookup.look(desk, sent.order_id, sent.intent)
+    if exits.has_new_rules(desk, position, rules):
+        return place_stop(desk, position, rules, stop, may_exit)
     return _has_it(desk, sent.order_id)
 
 
@@ -77,11 +84,13 @@ def fall_back(desk: Desk, position: Position, rules: SymbolRules, other: Decimal
 
 def last_resort(desk: Desk, position: Position, rules: SymbolRules, may_exit: MayExit) -> bool:
     """No stop can be placed: a market exit, else PAUSE and CRIT (rules.md, PROTECTION_SWAP). True when all is sold."""
+    if symbol_care.is_shut(desk, key(position.venue, position.symbol)):
+        return False  # nothing can be sent, so nothing is a hand's to do: it is said, and tried again each tick
     bid = reference(desk, position)
     leg = LEG_STOP if bid and bid <= position.stop_price else LEG_EXIT
     if exits.close_position(desk, position, leg, bid, "no stop could be placed", may_exit):
         return True
-    rest = exits.current(desk, position)
+    rest, rules = exits.current(desk, position), symbol_care.newest(desk, position, rules)
     if rest is None or quantise.is_dust(rules, rest.quantity, bid or rest.stop_price):
         return True  # the old stop had filled meanwhile: nothing is left to protect
     where = f"{position.symbol}: neither a stop nor an exit could be placed"

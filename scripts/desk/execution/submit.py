@@ -14,7 +14,7 @@ import msgspec
 from desk.base import clock
 from desk.base.errors import WorldError
 from desk.base.reasons import Reason, find
-from desk.execution import fills, lookup, trouble
+from desk.execution import fills, lookup, symbol_care, trouble
 from desk.execution import intent as intents
 from desk.execution.desk import Desk
 from desk.execution.intent import OrderPlan
@@ -166,7 +166,7 @@ def stop_if_held(last_check: LastCheck) -> None:
 
 
 def book_failure(desk: Desk, legs: tuple[tuple[str, OrderPlan], ...], error: VenueError) -> None:
-    """A refusal is evidence for every leg sent together; an unknown outcome writes nothing: they are SENT_UNKNOWN."""
+    """A refusal is evidence for every leg sent together; an unknown outcome is counted: they are SENT_UNKNOWN."""
     if error.sent == "not_sent":
         why = error.reason or str(error.class_)
         name: Event = Event.INTENT_NOT_SENT
@@ -175,14 +175,24 @@ def book_failure(desk: Desk, legs: tuple[tuple[str, OrderPlan], ...], error: Ven
         name = Event.INTENT_FAILED_TERMINAL
         data = {"code": str(error.class_), "venue_code": error.code or 0, "message": error.message[:200]}
     else:
-        order_id, plan = legs[0]
-        desk.run.warn(
-            "WARN", f"order {order_id} {plan.side} {plan.symbol}: outcome unknown ({error.class_}); looked up"
-        )
+        _unanswered(desk, legs, error)
         return
     counts = "filter_reject" if error.sent == "rejected" and error.class_ in FILTER_CLASSES else ""
     ends = [_end(plan, order_id, name, data, "" if n else counts) for n, (order_id, plan) in enumerate(legs)]
     desk.commit_events(*ends)
+    if error.sent == "rejected":
+        symbol_care.refresh_rules(desk, legs[0][1].venue, legs[0][1].symbol, error.class_)
+
+
+def _unanswered(desk: Desk, legs: tuple[tuple[str, OrderPlan], ...], error: VenueError) -> None:
+    """One lost answer counts once towards the quarantine, however many legs it leaves unknown."""
+    order_id, first = legs[0]
+    events = []
+    for number, (name, plan) in enumerate(legs):
+        told = {"client_order_id": name, "why": str(error.class_), "counts": "" if number else "timeout"}
+        events.append(intents.event(Event.INTENT_UNANSWERED, plan.venue, plan.symbol, told, plan.decision_id))
+    desk.commit_events(*events)
+    desk.run.warn("WARN", f"order {order_id} {first.side} {first.symbol}: outcome unknown ({error.class_}); looked up")
 
 
 def _end(plan: OrderPlan, order_id: str, name: Event, data: dict[str, Any], counts: str) -> NewEvent:

@@ -33,6 +33,8 @@ def move_stop(
 ) -> None:
     """Move the stop to a level: by a swap where a stop rests, in the plan alone where it is watched."""
     standing = intents.standing(desk.fold(), position, LEG_STOP)
+    if standing and quantise.is_dust(rules, position.quantity, wanted):
+        return  # the minimum rose above the position: no new stop would be taken, so the old one stays
     row = table.VENUES.get(position.venue)
     if not standing or (row is not None and row.cancel_is_only_received):
         stops.plan_exit(desk, position, wanted, position.target_price, peak)

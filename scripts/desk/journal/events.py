@@ -75,6 +75,9 @@ class Event(StrEnum):
         "INTENT_STATE_CHANGED",
     )
     INTENT_DENIED = ("INTENT_DENIED", "ours: written but never sent", "client_order_id code", "INTENT_STATE_CHANGED")
+    INTENT_UNANSWERED = (
+        "INTENT_UNANSWERED", "its request had no answer that can be used: counted, and looked up", "client_order_id why"
+    )  # fmt: skip
     INTENT_LOOKED = ("INTENT_LOOKED", "a complete look-up that did not find it", "client_order_id requested_ms")
     INTENT_ANOMALY = (
         "INTENT_ANOMALY",

@@ -25,6 +25,7 @@ APPLY: Final[dict[str, Apply]] = {
     Event.INTENT_FAILED_TERMINAL: fold_orders.ended,
     Event.INTENT_NOT_SENT: fold_orders.ended,
     Event.INTENT_DENIED: fold_orders.ended,
+    Event.INTENT_UNANSWERED: fold_orders.unanswered,
     Event.INTENT_LOOKED: fold_orders.looked,
     Event.INTENT_ANOMALY: fold_orders.anomaly,
     Event.INTENT_ANOMALY_CLEARED: fold_orders.anomaly_cleared,

@@ -57,7 +57,10 @@ def confirmed(state: Fold, line: Line, at_ms: int) -> None:
     intent = _move(state, line)
     if intent is None:
         return
-    state.positions.rejects.pop(key(intent.venue, intent.symbol), None)  # "in a row": a success starts the count anew
+    name = key(intent.venue, intent.symbol)
+    state.positions.rejects.pop(name, None)  # "in a row": a success starts the count anew
+    if not intent.unanswered:
+        state.positions.timeouts.pop(name, None)
     executed, status = parse(line.data["executed"]), line.data["status"]
     is_stale = executed < intent.executed or (
         intent.status in FINAL_ORDER_STATUSES and status not in FINAL_ORDER_STATUSES
@@ -82,12 +85,22 @@ def ended(state: Fold, line: Line, at_ms: int) -> None:
     if not intent.final_ms:
         intent.final_ms = at_ms
     intent.code = line.data.get("code", "") or line.data.get("why", "") or intent.code
-    cause = line.data.get("counts", "")  # filter_reject or timeout: three in a row quarantine the symbol
-    if cause:
-        recent = state.positions.rejects.setdefault(key(intent.venue, intent.symbol), [])
-        recent.append(at_ms)
-        del recent[:-REJECTS_KEPT]
+    name = key(intent.venue, intent.symbol)
+    if line.event == Event.INTENT_FAILED_TERMINAL and not intent.unanswered:
+        state.positions.timeouts.pop(name, None)  # a refusal is an answer
+    if line.data.get("counts", "") == "filter_reject":
+        _count(state.positions.rejects, name, at_ms)
     _drop_empty_position(state, intent)
+
+
+def unanswered(state: Fold, line: Line, at_ms: int) -> None:
+    """INTENT_UNANSWERED: changes no state of the order; several in a row quarantine its symbol."""
+    intent = state.intents.intents.get(line.data["client_order_id"])
+    if intent is None or intent.unanswered:
+        return
+    intent.unanswered = True
+    if line.data.get("counts", "") == "timeout":
+        _count(state.positions.timeouts, key(intent.venue, intent.symbol), at_ms)
 
 
 def looked(state: Fold, line: Line, at_ms: int) -> None:
@@ -205,6 +218,13 @@ def symbol_quarantined(state: Fold, line: Line, at_ms: int) -> None:
     name = key(line.venue, line.symbol)
     state.positions.quarantine[name] = line.data["until_ms"]
     state.positions.rejects.pop(name, None)
+    state.positions.timeouts.pop(name, None)
+
+
+def _count(table: dict[str, list[int]], name: str, at_ms: int) -> None:
+    recent = table.setdefault(name, [])
+    recent.append(at_ms)
+    del recent[:-REJECTS_KEPT]
 
 
 def _move(state: Fold, line: Line) -> Intent | None:

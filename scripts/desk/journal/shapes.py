@@ -104,6 +104,7 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
     Event.INTENT_FAILED_TERMINAL: _ENDED,
     Event.INTENT_NOT_SENT: _ENDED,
     Event.INTENT_DENIED: _ENDED,
+    Event.INTENT_UNANSWERED: {"client_order_id": _name, "why": _text, "counts?": _text},
     Event.INTENT_LOOKED: {"client_order_id": _name, "requested_ms": _whole},
     Event.INTENT_ANOMALY: {"client_order_id": _text, "state": _text, "evidence": _text},
     Event.INTENT_ANOMALY_CLEARED: {"client_order_id": _name, "how": _text},

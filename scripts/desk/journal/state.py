@@ -51,6 +51,7 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=False):
     cancel_ms: int = 0  # when we asked for its cancel; 0 = never
     final_ms: int = 0  # when it became terminal
     code: str = ""  # why denied, failed or not sent
+    unanswered: bool = False  # its own request had no answer: what is known came from a look-up
     anomaly: str = ""  # set while quarantined
 
 
@@ -160,7 +161,8 @@ class PositionsPart(msgspec.Struct, kw_only=True):
     dust: dict[str, Dust] = {}
     closes: dict[str, Close] = {}
     quarantine: dict[str, int] = {}  # symbol off for entries until ms
-    rejects: dict[str, list[int]] = {}  # recent filter rejects and timeouts per symbol
+    rejects: dict[str, list[int]] = {}  # recent filter rejects in a row, per symbol
+    timeouts: dict[str, list[int]] = {}  # recent requests without an answer in a row, per symbol
 
 
 class PortfolioPart(msgspec.Struct, kw_only=True):

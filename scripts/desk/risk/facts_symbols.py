@@ -27,6 +27,7 @@ from desk.venues import filters
 from desk.venues.protocol import Bar, Book, SymbolRules, VenueClient
 
 SECONDS_PER_MINUTE: Final = 60
+TRADING: Final = "TRADING"
 T = TypeVar("T")
 
 
@@ -59,18 +60,35 @@ class Gathering(msgspec.Struct):
 
 
 def rules_of(work: Gathering, venue: str, symbols: Sequence[str], client: VenueClient | None) -> None:
-    """Trading rules of a venue's symbols, from the file while it is young and whole, else from the exchange."""
+    """Trading rules of a venue's symbols, from the file while it is young and every symbol trades, else from the
+    exchange."""
     known, written_ms = _stored_rules(work.run.home, venue)
     stale_s = registry.row("filters").stale_after_s
     is_young = 0 <= clock.now_ms() - written_ms <= stale_s * 1000
-    if client is not None and not (is_young and known.keys() >= set(symbols)):
+    is_whole = all(symbol in known and known[symbol].status == TRADING for symbol in symbols)  # a halt is asked about
+    if client is not None and not (is_young and is_whole):
         fetched = _attempt(work, [key(venue, s) for s in symbols], "filters", lambda: client.filters(tuple(symbols)))
         if fetched is not None:
-            _keep_rules(work.run, venue, known, fetched)
+            _keep_rules(work.run, venue, known, fetched, "STALE")
             known, written_ms = fetched, clock.now_ms()
             work.absent |= {key(venue, symbol) for symbol in symbols if symbol not in fetched}
     for symbol in symbols:
         work.add(key(venue, symbol), rules=known.get(symbol), rules_ms=written_ms)
+
+
+def refresh_rules(run: Run, client: VenueClient, venue: str, symbol: str, cause: str) -> SymbolRules | None:
+    """One symbol's rules, asked for anew because an order met others; the file and the journal learn of a change.
+
+    Returns:
+        None when the exchange does not list the symbol any more.
+
+    Raises:
+        VenueError: it does not answer.
+    """
+    known, _ = _stored_rules(run.home, venue)
+    fetched = client.filters((symbol,))
+    _keep_rules(run, venue, known, {n: rules for n, rules in known.items() if n != symbol} | fetched, cause)
+    return fetched.get(symbol)
 
 
 def bars_of(work: Gathering, name: str, client: VenueClient, offset_ms: int) -> None:
@@ -171,14 +189,16 @@ def _stored_rules(home: Home, venue: str) -> tuple[dict[str, SymbolRules], int]:
         return {}, 0
 
 
-def _keep_rules(run: Run, venue: str, old: Mapping[str, SymbolRules], new: Mapping[str, SymbolRules]) -> None:
+def _keep_rules(
+    run: Run, venue: str, old: Mapping[str, SymbolRules], new: Mapping[str, SymbolRules], cause: str
+) -> None:
     """Journal rules that changed and write the file, where this door may."""
     if run.door not in registry.row("filters").writers:
         return
     both = old.keys() & new.keys()
     before, after = ({name: side[name] for name in both} for side in (old, new))
     if before != after:
-        data = {"old": filters.hash_of(before), "new": filters.hash_of(after), "cause": "STALE"}
+        data = {"old": filters.hash_of(before), "new": filters.hash_of(after), "cause": cause}
         run.note(NewEvent(event=Event.FILTERS_REFRESHED, data=data, venue=venue))
     doc = filters.to_doc(venue, new, clock.now_ms())
     try:
