@@ -28,6 +28,7 @@ from desk.execution import (
     orders_look,
     orders_view,
     positions_view,
+    recovery,
 )
 from desk.execution import flatten as flattening
 from desk.execution.cancel_blind import Blind
@@ -54,13 +55,20 @@ def list_orders(run: Run, args: argparse.Namespace) -> Outcome:
         foreign, problems = orders_look.ask_exchanges(Hands.of(run, clients_of(run)).desk, fold, now_ms)
         rows += foreign
     _print_table(run, orders_view.HEAD, orders_view.cells(rows))
+    outcomes = [one.line() for one in recovery.found(fold)]
+    for outcome in outcomes:
+        run.say(outcome)
     for problem in problems:
         run.warn("WARN", problem)
     known = fold.intents.intents.values()
     odd = sum(orders_view.is_odd(i, now_ms, run.settings.config.health.unknown_warn_s) for i in known)
     counts = f"{sum(orders_view.matters(i) for i in known)} open or unknown" + (f", {odd} odd" if odd else "")
     word = f"{counts}, {len(problems)} differences" if problems else counts
-    return Outcome(WARN if odd or problems else OK, f"ORDERS LIST — {word}", {"orders": rows, "problems": problems})
+    return Outcome(
+        WARN if odd or problems else OK,
+        f"ORDERS LIST — {word}",
+        {"orders": rows, "problems": problems, "recovery": outcomes},
+    )
 
 
 def show(run: Run, args: argparse.Namespace) -> Outcome:

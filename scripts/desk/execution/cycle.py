@@ -4,6 +4,7 @@ A stage isolates its items: one symbol or one order that fails does not stop the
 cycle's exit code says so). Bugs are not caught here.
 """
 
+import functools
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from desk.base.reasons import Reason, shown
 from desk.config.mode import Mode
 from desk.execution import (
     accounts,
+    alert_care,
     auto_kill,
     books,
     cancel,
@@ -28,6 +30,7 @@ from desk.execution import (
     naked,
     probe,
     protect,
+    recovery,
     sizing,
     symbol_care,
 )
@@ -126,6 +129,8 @@ def recover(state: Cycle) -> None:
     if failed:
         state.failures.append(f"{failed} orders could not be looked up")
     lookup.alert_old_unknowns(state.desk)
+    for outcome in recovery.write_down(state.desk):
+        state.run.say(outcome.line())
     books.close_day(state.desk)
 
 
@@ -248,6 +253,8 @@ def publish(state: Cycle) -> None:
     end = {"verdict": "blocked" if blocked else "completed", "blocked": blocked, "orders": state.desk.orders_sent}
     state.desk.commit_events(NewEvent(event=Event.RUN_ENDED, data=end, reason_codes=tuple(blocked)))
     _alert_stale_cycles(state)
+    alert_care.end_what_is_over(state.desk, is_shut=functools.partial(symbol_care.is_shut, state.desk))
+    recovery.write_down(state.desk)
     state.run.journal.publish()
     state.run.counts |= {
         "blockedBy": blocked, "decisions": len(state.decisions), "orders": state.desk.orders_sent,

@@ -66,6 +66,7 @@ class Desk(msgspec.Struct):
     Attributes:
         account_of: venue -> the account its orders go to (paper books in PAPER).
         rules_of: venue and symbol -> trading rules, for a door that gathers no facts.
+        refreshed: symbols whose rules were asked for again in this tick, after a refusal.
         market_of: venue -> the real exchange's client, for rules that changed under us; None = they are not asked for.
         offset_ms: venue -> exchange time minus ours.
         sends: False when nothing may be sent (LIVE without --live, DRY_RUN, SAFE_MODE); the door says so.
@@ -80,7 +81,7 @@ class Desk(msgspec.Struct):
     orders_sent: int = 0
     entries_sent: int = 0
     market_of: Callable[[str], VenueClient] | None = None
-    refreshed: set[str] = msgspec.field(default_factory=set)  # venue:symbol keys whose rules were asked for again this tick
+    refreshed: set[str] = msgspec.field(default_factory=set)  # venue:symbol, asked for again
     _known: Fold | None = None
 
     def fold(self) -> Fold:

@@ -8,7 +8,7 @@ named. An order that is not ours engages the kill switch in LIVE (`foreign`).
 import msgspec
 
 from desk.base.reasons import Reason
-from desk.execution import books, compare, difference, foreign, lookup, rebook, truth
+from desk.execution import alert_care, books, compare, difference, foreign, lookup, rebook, recovery, truth
 from desk.execution.desk import Desk
 from desk.execution.difference import Difference, Truth
 from desk.execution.intent import event
@@ -58,6 +58,8 @@ def run(desk: Desk, venues: tuple[str, ...], usable: tuple[str, ...] | None = No
     lookup.alert_old_unknowns(desk)
     result = Result(tuple(differences), tuple(failed), difference.score(differences), read)
     _write_down(desk, result)
+    alert_care.end_what_is_over(desk)
+    recovery.write_down(desk)
     return result
 
 

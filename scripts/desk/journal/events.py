@@ -87,6 +87,11 @@ class Event(StrEnum):
     INTENT_ANOMALY_CLEARED = ("INTENT_ANOMALY_CLEARED", "an operator settled an anomaly", "client_order_id how reason")
     CANCEL_REQUESTED = ("CANCEL_REQUESTED", "we ask for an order's cancel", "client_order_id why", "ORDER_CANCEL")
     FILL = ("FILL", "one trade of one order", "client_order_id trade_id side quantity price fee fee_asset time_ms")
+    RECOVERY_OUTCOME = (
+        "RECOVERY_OUTCOME",
+        "what recovery comes to began or ended: RESUME_MANAGE_ONLY, CLOSE_SAFELY, PAUSE_NEEDS_MANUAL",
+        "outcome evidence subject state",
+    )
     # -- positions
     EXIT_PLANNED = (
         "EXIT_PLANNED",

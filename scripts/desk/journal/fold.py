@@ -66,6 +66,7 @@ APPLY: Final[dict[str, Apply]] = {
     Event.RUN_ENDED: fold_risk.run_ended,
     Event.JOURNAL_RESEALED: fold_risk.resealed,
     Event.RECONCILE_DONE: fold_risk.reconcile_done,
+    Event.RECOVERY_OUTCOME: fold_risk.recovery_outcome,
 }
 
 

@@ -194,6 +194,15 @@ def resealed(state: Fold, line: Line, at_ms: int) -> None:
     portfolio.resealed, portfolio.resealed_at_ms = True, at_ms
 
 
+def recovery_outcome(state: Fold, line: Line, at_ms: int) -> None:
+    """RECOVERY_OUTCOME: remembered from its beginning to its end."""
+    name = f"{line.data['evidence']}|{line.data['subject']}"
+    if line.data["state"] == "began":
+        state.portfolio.recovery[name] = line.data["outcome"]
+    else:
+        state.portfolio.recovery.pop(name, None)
+
+
 def reconcile_done(state: Fold, line: Line, at_ms: int) -> None:
     """RECONCILE_DONE: a clean full one ends the unknown after a reseal; what was read whole is remembered."""
     state.portfolio.truth_ms |= line.data.get("read", {})

@@ -113,6 +113,7 @@ SHAPES: Final[Mapping[Event, Mapping[str, Test]]] = {  # a key ending in "?" may
         "client_order_id": _name, "trade_id": _name, "side": _side, "quantity": _amount, "price": _amount,
         "fee": _exact, "fee_asset": _text, "time_ms": _whole,
     },
+    Event.RECOVERY_OUTCOME: {"outcome": _name, "evidence": _name, "subject": _text, "state": _name},
     Event.EXIT_PLANNED: {
         "position_id": _text, "stop_price": _amount, "target_price": _amount, "trail_peak?": _amount,
     },

@@ -200,6 +200,7 @@ class PortfolioPart(msgspec.Struct, kw_only=True):
     day: dict[str, int] = {}  # counts of the running UTC day: denials, orders, fills
     breakers: dict[str, str] = {}  # component -> last journalled state
     trips: dict[str, list[int]] = {}  # component -> ms of trips in the last 7 days
+    recovery: dict[str, str] = {}  # "evidence|subject" -> outcome that holds
     overall: str = ""
     resealed: bool = False  # books unknown until a full reconcile
     resealed_from_ms: int = 0  # time of the last event that is known; 0 = none is

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from desk.base import clock
 from desk.base.reasons import Reason, find, shown
 from desk.journal import check
@@ -15,6 +17,7 @@ from desk.state import store
 from desk.state.store import Doc
 
 ALERT_SUBJECT: Final = "pause"
+WAYS_OUT: Final = ("resume.py ", "audit.py reseal ", "mode.py switch ")  # every latch's alert names one
 LIMITS_HASH: Final = "limits_hash"  # config hash when it was first latched
 MISSING_LIVE: Final = PauseView(
     PAUSE, (str(Reason.STATE_CORRUPT),), "pause.json is missing", source="missing file (LIVE)"
@@ -94,7 +97,11 @@ def released(fold: Fold, reason: str, by: str) -> list[NewEvent]:
 
 def _alert(code: str, state: str, note: str) -> NewEvent:
     text = f"{state} {shown(code)}" + (f": {note}" if note else "")
-    return check.alert(_known(code, state), text, ALERT_SUBJECT)
+    raised = check.alert(_known(code, state), text, ALERT_SUBJECT)
+    action = raised.data["action"]
+    if not any(way in action for way in WAYS_OUT):  # a reason that also speaks of other files, or that nobody knows
+        action = f"{action}; {Reason.MODE_PAUSE.action}"
+    return msgspec.structs.replace(raised, data={**raised.data, "action": action})
 
 
 def _known(code: str, state: str) -> Reason:

@@ -39,7 +39,7 @@ def choose(b: Bench, **positions: str) -> None:
     config = msgspec.structs.replace(
         b.settings.config, kill_switch=msgspec.structs.replace(b.settings.config.kill_switch, positions=chosen)
     )
-    object.__setattr__(b.settings, "config", config)
+    b.settings = msgspec.structs.replace(b.settings, config=config)
 
 
 def engage(b: Bench, reason: str, **words: str) -> None:

@@ -61,7 +61,9 @@ def intents(facts: HealthFacts) -> CheckResult:
     causes = [cause for name, intent in sorted(known.items()) for cause in _intent(facts, name, intent)]
     unknown = facts.unknown_orders()
     standing = sum(1 for intent in known.values() if is_open(intent))
-    return judged("intents", causes, f"{standing} open, {unknown} unknown", {"open": standing, "unknown": unknown})
+    outcomes = sorted(set(facts.fold.portfolio.recovery.values()))
+    shown = f"{standing} open, {unknown} unknown" + (f", {', '.join(outcomes)}" if outcomes else "")
+    return judged("intents", causes, shown, {"open": standing, "unknown": unknown, "recovery": outcomes})
 
 
 def _position(facts: HealthFacts, fold: Fold, name: str, position: Position) -> Iterator[Cause]:
