@@ -56,11 +56,9 @@ def close_position(
         may_exit: the last check (FREEZE_ALL and the operator's own "send nothing"), asked at the moment of writing.
     """
     rules = desk.rules(position.venue, position.symbol)
-    if symbol_care.is_shut(desk, key(position.venue, position.symbol)):
-        return False  # what rests stays
     if rules is not None and _is_sold(rules, part, bid or position.stop_price):
         return True
-    if rules is None or _rests_below_the_minimum(desk, position, rules, bid):
+    if rules is None or _must_wait(desk, position, rules, bid):
         return False
     was_covered = intents.covered(desk.fold(), position) > ZERO
     if not free_protection(desk, position, why):
@@ -135,6 +133,12 @@ def sellable(desk: Desk, position: Position, rules: SymbolRules) -> Decimal:
         desk.run.log.error(error.line(), position.venue, "balances", str(error.code or error.class_))
         return ZERO
     return quantise.quantity_down(rules, min(by_fills, balance.free if balance is not None else ZERO))
+
+
+def _must_wait(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal) -> bool:
+    """The exchange takes no sale of it now: what rests stays."""
+    is_shut = symbol_care.is_shut(desk, key(position.venue, position.symbol))
+    return is_shut or _rests_below_the_minimum(desk, position, rules, bid)
 
 
 def _rests_below_the_minimum(desk: Desk, position: Position, rules: SymbolRules, bid: Decimal) -> bool:
