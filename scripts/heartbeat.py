@@ -56,7 +56,7 @@ LOUD: Final = {Status.WARNING: "WARN", Status.CRITICAL: "CRIT", Status.UNKNOWN: 
 
 def beat(run: Run) -> Outcome:
     """One heartbeat, in order: prepare, look, judge, act, write down, say."""
-    looks = gather.file_looks(run.home)
+    looks = gather.file_looks(run.home, run.settings.venues)
     fold, _ = gather.journal_look(run.journal)
     observes_only = merge.is_mismatched(fold, str(run.settings.mode))
     problems = _prepare(run, observes_only)

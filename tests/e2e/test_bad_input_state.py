@@ -96,6 +96,7 @@ ROWS: dict[str, Row] = {
     "limits_overlay": Row("unreadable wrong-types nulls wrong-types-deep", CLEAR),
     "paper_broker": Row("all", START_ANEW, router=frozenset({2})),
     "market_data": Row("", ("binance_client", "refresh")),
+    **dict.fromkeys(("user_data", "streams", "stream_control"), Row("", REMOVE)),  # no service runs that writes them
     "system_status": Row("all"),
     "reconcile": Row("all"),
 }
@@ -103,11 +104,9 @@ ROWS: dict[str, Row] = {
 
 def _cases(names: tuple[str, ...]) -> list[Any]:
     """Every registered file, families by one name each, spoilt in each of these ways."""
-    families = {"market_data": ("binance", "rest"), "filters": ("binance",), "runs": ("router",)}
     found = []
     for row in registry.ROWS:
-        keys = [part.partition("}")[0] for part in row.file.split("{")[1:]]
-        file = row.file.format(**dict(zip(keys, families.get(row.key, ()), strict=True)))
+        file = row.file.format(venue="binance", source="rest", script="router")
         found += [pytest.param(row.key, file, how, id=f"{file}-{how}") for how in names]
     return found
 

@@ -27,7 +27,9 @@ def test_an_exit_gets_through_where_a_cancel_is_only_received(tmp_path: Path, de
         rig.signal("out", side="SELL", kind="EXIT", edge_bps=None, notional_quote=None)
         for _ in range(ticks_max):
             told = rig.tick()
-            assert {door: said.code for door, said in told.items()} == dict.fromkeys(told, 0), told
+            assert {told[door].code for door in ("router", "heartbeat")} == {0}, told
+            named = told.get("reconcile")  # it may look after the cancel took effect and before the sale, and says so
+            assert named is None or named.code == 0 or (delay_s and "DIFF btcturk unprotected" in named.text), told
         assert rig.quantity == 0 and rig.owned() == 0
         assert [order["status"] for order in rig.orders("SELL")] == ["CANCELED", "FILLED"]
         livekit.assert_books_close(rig)

@@ -5,7 +5,7 @@ measured by the door (it has the clients) and handed in.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ LOOKED_AT: Final = (  # state files that no other look of this module would find
     "intents", "positions", "portfolio", "mode", "audit_head", "order_lease", "clock", "rate_budget", "system_status",
     "policy", "cron_health", "live_ok", "safe_mode",
 )  # fmt: skip
+LOOKED_AT_BY_VENUE: Final = ("streams", "user_data", "stream_control")
 NOT_OURS: Final = frozenset({"STATE_DB_PATH", "LOG_LEVEL"})  # of the BTCTurk runbook: accepted, nothing depends on them
 SECRET_ENDINGS: Final = ("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")
 PROBES: Final = 3  # looks at a clock; the one with the shortest trip counts
@@ -89,9 +90,12 @@ def journal_look(journal: Journal) -> tuple[Fold | None, JournalLook]:
     )  # fmt: skip
 
 
-def file_looks(home: Home) -> dict[str, FileLook]:
+def file_looks(home: Home, venues: Sequence[str]) -> dict[str, FileLook]:
     """State files no other look would find corrupt; taken first, for measuring a clock rewrites some of them."""
-    return {registry.row(key).file: _file(home, key) for key in LOOKED_AT}
+    found = {registry.row(key).file: _file(home, key) for key in LOOKED_AT}
+    for key in LOOKED_AT_BY_VENUE:
+        found |= {registry.row(key).file.format(venue=venue): _file(home, key, venue=venue) for venue in venues}
+    return found
 
 
 def gather(
@@ -200,9 +204,9 @@ def _limits(settings: Settings) -> tuple[Config, str]:
     return limits, next((problem.detail for problem in problems if problem.blocks), "")
 
 
-def _file(home: Home, key: str) -> FileLook:
+def _file(home: Home, key: str, **names: str) -> FileLook:
     try:
-        return FileLook(missing=store.read(home, key) is None)
+        return FileLook(missing=store.read(home, key, **names) is None)
     except StateError as error:
         return FileLook(problem=error.line())
 

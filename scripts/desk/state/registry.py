@@ -113,17 +113,17 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         key="user_data", file="user_data_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
-        if_missing="orders are looked up as without streams", if_corrupt="as missing",
+        if_missing="orders are looked up as without streams", if_corrupt="as missing; remove it",
         what="what the user data stream said last of each order: a reason to look it up, never booked itself",
     ),
     Row(
         key="streams", file="streams_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
-        if_missing="no stream runs", if_corrupt="as missing", stale_after_s=60,
+        if_missing="no stream runs", if_corrupt="as missing; remove it", stale_after_s=60,
         what="the WebSocket service: phase, data age mark, reconnects, gaps, the last wish it has answered",
     ),
     Row(
         key="stream_control", file="stream_control_{venue}.json", kind=Kind.OBSERVATION, writers=("market_stream",),
-        if_missing="nothing is wished for", if_corrupt="as missing",
+        if_missing="nothing is wished for", if_corrupt="as missing; remove it",
         what="an operator's wish to the WebSocket service: reconnect",
     ),
     Row(
