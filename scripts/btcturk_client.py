@@ -28,7 +28,7 @@ from desk.config.load import Settings, load
 from desk.config.mode import VenueEnv
 from desk.config.secrets import Keys
 from desk.risk import breaker
-from desk.venues import client_door, dialect, dialect_btcturk, paging, table
+from desk.venues import client_door, dialect, dialect_btcturk, fields, paging, table
 from desk.venues.caller import Caller, Params, make_caller
 from desk.venues.guard import BeforeSend, Log
 from desk.venues.lacks import NoKeyPermissions, NoOrderLists
@@ -195,7 +195,7 @@ class BtcturkClient(NoOrderLists, NoKeyPermissions):
         if not rows:
             finding = Finding(klass=Klass.ORDER_NOT_FOUND_QUERY_FIRST, message="no open order has this client id")
             raise VenueError(VENUE, where, finding, is_order=False, is_read=False)
-        order_id = dialect.identity(rows[0]["id"])
+        order_id = fields.identity(rows[0]["id"])
         self.caller.call(
             "DELETE", ROW.order_path, {"id": order_id}, purpose=Purpose.CANCEL, signed=True,
             parse=lambda answer: _received(answer.value),
@@ -210,8 +210,8 @@ class BtcturkClient(NoOrderLists, NoKeyPermissions):
 
     def orders_since(self, symbol: str, since_ms: int) -> tuple[OrderReport, ...]:
         """Every order accepted since then, oldest first, each with what it executed; raises rather than miss one."""
-        rows = {dialect.identity(row["id"]): row for row in self._all_rows(symbol)}
-        rows |= {dialect.identity(row["id"]): row for row in self._open_rows(symbol, Purpose.LOOKUP)}
+        rows = {fields.identity(row["id"]): row for row in self._all_rows(symbol)}
+        rows |= {fields.identity(row["id"]): row for row in self._open_rows(symbol, Purpose.LOOKUP)}
         wanted = [row for row in rows.values() if dialect_btcturk.order(row).time_ms >= since_ms]
         return tuple(sorted((self._with_trades(row) for row in wanted), key=lambda order: order.time_ms))
 
@@ -244,8 +244,8 @@ class BtcturkClient(NoOrderLists, NoKeyPermissions):
     def _single(self, order_id: str, client_order_id: str) -> OrderReport:
         def parse(answer: Any) -> Mapping[str, Any]:
             found: Mapping[str, Any] = dialect_btcturk.data_of(answer.value)
-            dialect.same(dialect.identity(found["id"]), order_id, "order id")
-            dialect.same(dialect_btcturk.client_id_of(found), client_order_id, "client order id")
+            fields.same(fields.identity(found["id"]), order_id, "order id")
+            fields.same(dialect_btcturk.client_id_of(found), client_order_id, "client order id")
             dialect_btcturk.order(found)
             return found
 
@@ -257,12 +257,12 @@ class BtcturkClient(NoOrderLists, NoKeyPermissions):
         """The order and, when it may have any, its trades: the row has one price even for many fills."""
         if not dialect_btcturk.may_have_traded(row):
             return dialect_btcturk.with_trades(row, ())
-        params = {"orderId": dialect.identity(row["id"])}  # alone: the exchange does not combine it
+        params = {"orderId": fields.identity(row["id"])}  # alone: the exchange does not combine it
 
         def parse(answer: Any) -> OrderReport:
             trades = dialect_btcturk.trades(answer.value)
             for trade in trades:
-                dialect.same(trade.order_id, params["orderId"], "order id")
+                fields.same(trade.order_id, params["orderId"], "order id")
             return dialect_btcturk.with_trades(row, paging.ordered(trades, 0))
 
         return self.caller.call("GET", TRADES, params, purpose=Purpose.LOOKUP, signed=True, parse=parse)
@@ -301,7 +301,7 @@ class BtcturkClient(NoOrderLists, NoKeyPermissions):
 def _usable(rows: Any, symbol: str) -> list[Mapping[str, Any]]:
     """Rows of orders that can all be read, of the symbol asked for: one that cannot makes the look incomplete."""
     for row in rows:
-        dialect.same(dialect_btcturk.order(row).symbol, symbol, "symbol")
+        fields.same(dialect_btcturk.order(row).symbol, symbol, "symbol")
     return list(rows)
 
 

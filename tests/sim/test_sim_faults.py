@@ -296,7 +296,7 @@ def test_every_kind_of_the_issue_is_there():
         "pending_lag", "ws_drop", "ws_silent", "ws_garbage", "ws_late", "ws_shutdown", "ws_terminated",
         "latency_ms", "http_status", "rate_limit_429", "ban_418", "timestamp_1021", "unknown_1007_after_accept",
         "drop_before", "drop_after_accept", "http_status_after_accept",
-        "reset_mid_body", "redirect_307", "bad_json", "html_502", "late_fill",
+        "reset_mid_body", "redirect_307", "bad_json", "mutate_body", "html_502", "late_fill",
         "partial_fill", "listing_lag", "crossed_book", "empty_book", "frozen_price", "symbol_halted", "filter_change",
         "clock_skew_ms",
     }  # fmt: skip

@@ -133,9 +133,11 @@ def test_a_listing_that_is_not_whole_is_no_evidence(turk: Turk, path: str) -> No
 def test_a_row_nobody_can_read_makes_the_look_incomplete(turk: Turk) -> None:
     good = {
         "id": 1, "price": "5", "quantity": "2", "pairSymbol": SYMBOL, "type": "buy", "method": "limit",
-        "status": "Untouched", "leftAmount": "2",
+        "status": "Untouched", "leftAmount": "2", "orderClientId": None,
     }  # fmt: skip
     assert btcturk_client._usable([good], SYMBOL) == [good]
+    with pytest.raises(KeyError):  # one of ours would pass for somebody else's
+        btcturk_client._usable([{name: value for name, value in good.items() if name != "orderClientId"}], SYMBOL)
     for change in ({"status": None}, {"pairSymbol": "ETHTRY"}, {"leftAmount": "3"}, {"id": None}):
         with pytest.raises((KeyError, ValueError)):
             btcturk_client._usable([good, good | change], SYMBOL)

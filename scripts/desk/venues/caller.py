@@ -21,6 +21,7 @@ from desk.config.load import Settings
 from desk.config.mode import Mode
 from desk.config.schema import Clock as ClockLimits
 from desk.venues.clock_sync import VenueClock, probe_of
+from desk.venues.fields import moment
 from desk.venues.guard import Answer, BeforeSend, Guard, Log
 from desk.venues.guard_types import BreakerPort
 from desk.venues.outcome import Finding, Klass, VenueError
@@ -189,12 +190,15 @@ class Caller(msgspec.Struct, dict=True):  # dict: the clock, made once
         if self.signed_headers is not None:
             headers = self.signed_headers(stamp_ms if stamp_ms is not None else self.clock.venue_now_ms())
             if method == "POST":
-                return Outgoing(method=method, path=path, headers=headers, body=json_body(params))
-            return Outgoing(method=method, path=path, query=encode(params), headers=headers)
+                return Outgoing(
+                    method=method, path=path, headers=headers, body=json_body(params), proof=_proof(headers)
+                )
+            return Outgoing(method=method, path=path, query=encode(params), headers=headers, proof=_proof(headers))
         moment = stamp_ms if stamp_ms is not None else params.get("timestamp") or self.clock.venue_now_ms()
         query = encode({"recvWindow": self.recv_window_ms} | dict(params) | {"timestamp": moment})
-        query += "&signature=" + quote(self.sign(query), safe="")
-        return Outgoing(method=method, path=path, query=query, headers=self.key_headers)
+        signature = self.sign(query)
+        query += "&signature=" + quote(signature, safe="")
+        return Outgoing(method=method, path=path, query=query, headers=self.key_headers, proof=signature)
 
     def _last_look(self, stamp_ms: int | None, before_send: BeforeSend | None) -> BeforeSend | None:
         """The caller's check, after ours: a timestamp older than a second at the first byte is not sent."""
@@ -217,10 +221,13 @@ class Caller(msgspec.Struct, dict=True):  # dict: the clock, made once
 
 
 def _server_ms(value: Any) -> int:
-    server_ms = value["serverTime"]
-    if not isinstance(server_ms, int) or isinstance(server_ms, bool) or server_ms <= 0:
+    if isinstance(value["serverTime"], str):
         raise ValueError("serverTime is no time")
-    return server_ms
+    return moment(value, "serverTime")
+
+
+def _proof(headers: Mapping[str, str]) -> str:
+    return next((value for name, value in headers.items() if name.lower().endswith("signature")), "")
 
 
 def make_caller(

@@ -5,10 +5,9 @@ into "unusable answer, outcome unknown".
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
-from desk.base import money
+from desk.venues.fields import decimal, flag, identity, label, moment, number, rounded, same, words
 from desk.venues.protocol import Balance, Bar, Book, Level, OrderReport, OrderStatus, Side, Trade
 
 STATUS: Final[Mapping[str, OrderStatus]] = {
@@ -16,43 +15,6 @@ STATUS: Final[Mapping[str, OrderStatus]] = {
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
     "PARTIALLY_CANCELED": OrderStatus.CANCELED,  # MEXC: cancelled after a partial fill
 }
-DIGITS_MAX: Final = 19
-
-
-def decimal(row: Mapping[str, Any], *names: str, default: str | None = None) -> Decimal:
-    """The first of the named fields that is there, as a Decimal of zero or more; null reads as missing."""
-    for name in names:
-        if row.get(name) is not None:
-            number = money.parse(row[name], name)
-            if number < 0:
-                raise ValueError(f"{name} is negative")
-            return number
-    if default is None:
-        raise KeyError(names[0])
-    return Decimal(default)
-
-
-def whole(row: Mapping[str, Any], *names: str, default: int | None = None) -> int:
-    """The first of the named fields that is there, as an int (digits in quotes count: Binance.US writes them so)."""
-    for name in names:
-        value = row.get(name)
-        if isinstance(value, str) and value.isascii() and value.isdecimal():
-            value = int(value[:DIGITS_MAX])
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if value is not None:
-            raise ValueError(f"{name} is no whole number")
-    if default is None:
-        raise KeyError(names[0])
-    return default
-
-
-def words(row: Mapping[str, Any], name: str) -> str:
-    """A field that must be non-empty text."""
-    value = row[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} is no text")
-    return value
 
 
 def report(venue: str, row: Mapping[str, Any], client_order_id: str) -> OrderReport:
@@ -61,19 +23,19 @@ def report(venue: str, row: Mapping[str, Any], client_order_id: str) -> OrderRep
     Args:
         client_order_id: the id we know the order by; in cancel answers `clientOrderId` is the cancel's own.
     """
-    word = row.get("status", "")
-    if not isinstance(word, str):
-        raise ValueError("status is no text")
+    word = label(row.get("status"), "status")
     quantity, executed = decimal(row, "origQty", "Qty", default="0"), decimal(row, "executedQty", default="0")
-    time_ms = whole(row, "time", "transactTime", "updateTime", default=0)
+    if quantity and executed > quantity:
+        raise ValueError("more executed than ordered")
+    time_ms = moment(row, "time", "transactTime", "updateTime", default=0)
     return OrderReport(
-        venue=venue, symbol=words(row, "symbol"), client_order_id=client_order_id, order_id=str(row["orderId"]),
-        side=Side(row.get("side") or ""), type=str(row.get("type", "")),
+        venue=venue, symbol=words(row, "symbol"), client_order_id=client_order_id, order_id=identity(row["orderId"]),
+        side=Side(row.get("side") or ""), type=label(row.get("type"), "type"),
         status=STATUS.get(word, OrderStatus.UNRECOGNISED) if word else OrderStatus.NEW, status_word=word,
         quantity=quantity, executed=executed,
         executed_quote=decimal(row, "cummulativeQuoteQty", "cumulativeQuoteQty", default="0"),
         price=decimal(row, "price", default="0"), stop_price=decimal(row, "stopPrice", default="0"),
-        time_ms=time_ms, update_ms=whole(row, "updateTime", "transactTime", default=time_ms),
+        time_ms=time_ms, update_ms=moment(row, "updateTime", "transactTime", default=time_ms),
         list_id=list_id(row), expiry_reason=expiry_reason(row),
     )  # fmt: skip
 
@@ -86,8 +48,8 @@ def list_id(row: Mapping[str, Any]) -> str:
 
 def expiry_reason(row: Mapping[str, Any]) -> str:
     """Why an order expired, in the exchange's word; empty when it does not say."""
-    value = row.get("expiryReason")
-    return value if isinstance(value, str) and value != "NONE" else ""
+    value = label(row.get("expiryReason"), "expiryReason")
+    return value if value != "NONE" else ""
 
 
 def told_of(venue: str, row: Mapping[str, Any], symbol: str, client_order_id: str) -> OrderReport:
@@ -112,10 +74,10 @@ def trade(row: Mapping[str, Any]) -> Trade:
     """One of our fills from myTrades."""
     return Trade(
         trade_id=identity(row["id"]), symbol=words(row, "symbol"), order_id=identity(row["orderId"]),
-        client_order_id=str(row.get("clientOrderId") or ""),
+        client_order_id=label(row.get("clientOrderId"), "clientOrderId"),
         side=Side.BUY if flag(row["isBuyer"]) else Side.SELL,
         quantity=decimal(row, "qty"), price=decimal(row, "price"), fee=decimal(row, "commission"),
-        fee_asset=words(row, "commissionAsset"), time_ms=whole(row, "time"), maker=flag(row["isMaker"]),
+        fee_asset=words(row, "commissionAsset"), time_ms=moment(row, "time"), maker=flag(row["isMaker"]),
     )  # fmt: skip
 
 
@@ -147,28 +109,8 @@ def bars(rows: Any) -> tuple[Bar, ...]:
     return found
 
 
-def same(value: object, expected: str, name: str) -> None:
-    """The answer must speak of what was asked.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if value != expected:
-        raise ValueError(f"{name} of something else")
-
-
-def identity(value: Any) -> str:
-    """An exchange's id as text, exact beyond 2^53."""
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise ValueError("an id is missing")
-    return str(value)
-
-
 def _bar(row: Any) -> Bar:
-    open_ms = row[0]
-    if not isinstance(open_ms, int) or isinstance(open_ms, bool):
-        raise ValueError("open time is no whole number")
-    found = Bar(open_ms, *(money.parse(item, "candle") for item in row[1:6]))
+    found = Bar(moment({"open time": row[0]}, "open time"), *(rounded(item, "candle") for item in row[1:6]))
     if not 0 < found.low <= min(found.open, found.close) <= max(found.open, found.close) <= found.high:
         raise ValueError("prices of a candle that cannot be")  # one wrong close could look like a crash
     if found.volume < 0:
@@ -177,14 +119,7 @@ def _bar(row: Any) -> Bar:
 
 
 def _levels(rows: Any) -> tuple[Level, ...]:
-    found = tuple(Level(money.parse(row[0], "price"), money.parse(row[1], "quantity")) for row in rows)
+    found = tuple(Level(number(row[0], "price"), number(row[1], "quantity")) for row in rows)
     if any(level.quantity < 0 for level in found):
         raise ValueError("quantity is negative")
     return found
-
-
-def flag(value: Any) -> bool:
-    """A JSON boolean, nothing that reads like one."""
-    if not isinstance(value, bool):
-        raise ValueError("a flag is no boolean")
-    return value

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from desk.venues.dialect import decimal, flag, report, same, whole, words
+from desk.venues.dialect import report
+from desk.venues.fields import decimal, flag, identity, labels, same, whole, words
 from desk.venues.protocol import KeyPermissions, OrderReport, OrderRequest, OrderType, Side, SymbolRules, Trade
 
 VENUE: Final = "binance"
@@ -75,8 +76,8 @@ def placed(value: Any, request: OrderRequest) -> OrderReport:
     row = {"side": str(request.side), "origQty": request.quantity, **value}
     found = report(VENUE, row, request.client_order_id)
     fills = tuple(_fill(fill, found, request.side) for fill in value.get("fills", ()))
-    if found.executed > found.quantity:
-        raise ValueError("more executed than ordered")
+    if found.side is not request.side or (request.quantity and found.quantity != request.quantity):
+        raise ValueError("another order than was asked for")
     return _with_trades(found, fills)
 
 
@@ -106,10 +107,10 @@ def rules(row: Mapping[str, Any]) -> SymbolRules:
     allowed = trading and _spot_allowed(row)
     return SymbolRules(
         venue=VENUE, symbol=words(row, "symbol"), base=words(row, "baseAsset"), quote=words(row, "quoteAsset"),
-        status=words(row, "status"), order_types=tuple(row.get("orderTypes", ())),
+        status=words(row, "status"), order_types=labels(row.get("orderTypes"), "orderTypes"),
         oco_allowed=row.get("ocoAllowed") is True, oto_allowed=row.get("otoAllowed") is True,
         opo_allowed=row.get("opoAllowed") is True,
-        trailing_allowed=bool(row.get("allowTrailingStop", False)),
+        trailing_allowed=row.get("allowTrailingStop") is True,
         entries_allowed=allowed and has_grid, exits_allowed=allowed, **fields,
     )  # fmt: skip
 
@@ -128,11 +129,11 @@ def _take_filter(item: Mapping[str, Any], fields: dict[str, Any]) -> None:
 
 def _grid(row: Mapping[str, Any], name: str) -> Decimal:
     """The finest step of an asset's decimals."""
-    return Decimal(1).scaleb(-min(whole(row, name, default=PRECISION), PRECISION))
+    return Decimal(1).scaleb(-max(0, min(whole(row, name, default=PRECISION), PRECISION)))
 
 
 def _spot_allowed(row: Mapping[str, Any]) -> bool:
-    if row.get("isSpotTradingAllowed") is False:
+    if row.get("isSpotTradingAllowed", True) is not True:
         return False
     sets = row.get("permissionSets") or ([row["permissions"]] if row.get("permissions") else [])
     return all("SPOT" in one for one in sets)
@@ -140,7 +141,7 @@ def _spot_allowed(row: Mapping[str, Any]) -> bool:
 
 def _fill(fill: Mapping[str, Any], order: OrderReport, side: Side) -> Trade:
     return Trade(
-        trade_id=str(whole(fill, "tradeId")), symbol=order.symbol, order_id=order.order_id,
+        trade_id=identity(fill["tradeId"]), symbol=order.symbol, order_id=order.order_id,
         client_order_id=order.client_order_id, side=side, quantity=decimal(fill, "qty"), price=decimal(fill, "price"),
         fee=decimal(fill, "commission"), fee_asset=words(fill, "commissionAsset"), time_ms=order.update_ms,
     )  # fmt: skip

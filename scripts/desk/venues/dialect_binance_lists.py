@@ -12,7 +12,7 @@ import msgspec
 from desk.base.errors import InvariantError
 from desk.base.money import ZERO
 from desk.venues import dialect, dialect_binance
-from desk.venues.dialect import identity, same, whole, words
+from desk.venues.fields import identity, moment, same, words
 from desk.venues.protocol import (
     LIST_LEGS,
     PAYS_ITSELF,
@@ -103,7 +103,7 @@ def told(value: Any) -> OrderListReport:
         venue=VENUE, symbol=symbol, list_id=identity(value["orderListId"]),
         list_client_order_id=words(value, "listClientOrderId"), contingency=words(value, "contingencyType"),
         status=STATUS.get(word, ListStatus.UNRECOGNISED), status_word=word,
-        time_ms=whole(value, "transactionTime", default=0), orders=orders,
+        time_ms=moment(value, "transactionTime", default=0), orders=orders,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from desk.base import money
 from desk.base.errors import BadInput
 from desk.venues import dialect
-from desk.venues.dialect import decimal, identity, same, whole, words
+from desk.venues.fields import decimal, identity, label, moment, number, same, whole, words
 from desk.venues.protocol import Bar, Book, OrderReport, OrderRequest, OrderStatus, OrderType, Side, SymbolRules, Trade
 
 VENUE: Final = "btcturk"
@@ -41,6 +41,7 @@ FEE_FRAC: Final = Decimal("0.0018")  # tax included, by the exchange's FAQ: 50,0
 LOWEST_FRAC: Final = Decimal("0.1")
 AMOUNT_GRID: Final = Decimal("0.01")
 SCALE_MAX: Final = 18
+CLIENT_IDS: Final = frozenset({"orderClientId", "newOrderClientId"})
 BARS_FILLED_MAX: Final = 2000
 
 
@@ -88,7 +89,7 @@ def placed(value: Any, request: OrderRequest) -> OrderReport:
     same(row["pairSymbol"], request.symbol, "symbol")
     same(row["newOrderClientId"], request.client_order_id, "client order id")
     same(words(row, "type").upper(), str(request.side), "side")
-    at_ms = whole(row, "datetime", default=0)
+    at_ms = moment(row, "datetime", default=0)
     return OrderReport(
         venue=VENUE, symbol=request.symbol, client_order_id=request.client_order_id, order_id=identity(row["id"]),
         side=request.side, type=words(row, "method"), status=OrderStatus.NEW, status_word="",
@@ -105,7 +106,7 @@ def open_rows(value: Any) -> list[Mapping[str, Any]]:
 
 def client_id_of(row: Mapping[str, Any]) -> str:
     """Our id of an order; the key differs by endpoint, and an order made elsewhere may have none."""
-    return str(row.get("orderClientId") or row.get("newOrderClientId") or "")
+    return label(row.get("orderClientId"), "orderClientId") or label(row.get("newOrderClientId"), "newOrderClientId")
 
 
 def order(row: Mapping[str, Any]) -> OrderReport:
@@ -114,14 +115,16 @@ def order(row: Mapping[str, Any]) -> OrderReport:
     left = decimal(row, "leftAmount", default=money.text(_left(row, word, quantity)))
     if left > quantity:
         raise ValueError("more left than ordered")
-    updated_ms = whole(row, "updateTime", default=0)
+    updated_ms = moment(row, "updateTime", default=0)
+    if not CLIENT_IDS & row.keys():
+        raise KeyError("orderClientId")  # without it an order of ours would pass for somebody else's
     return OrderReport(
         venue=VENUE, symbol=words(row, "pairSymbol" if "pairSymbol" in row else "pairsymbol"),
         client_order_id=client_id_of(row), order_id=identity(row["id"]), side=Side(words(row, "type").upper()),
         type=words(row, "method"), status=STATUS.get(word, OrderStatus.UNRECOGNISED), status_word=word,
         quantity=quantity, executed=money.ZERO if _in_quote(row) else quantity - left, executed_quote=money.ZERO,
         price=decimal(row, "price", default="0"), stop_price=decimal(row, "stopPrice", default="0"),
-        time_ms=whole(row, "time", default=0) or updated_ms, update_ms=updated_ms,
+        time_ms=moment(row, "time", default=0) or updated_ms, update_ms=updated_ms,
     )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def trade(row: Mapping[str, Any]) -> Trade:
     return Trade(
         trade_id=identity(row["id"]), symbol=words(row, "numeratorSymbol") + quote, order_id=identity(row["orderId"]),
         client_order_id=client_id_of(row), side=Side(words(row, "orderType").upper()), quantity=quantity,
-        price=decimal(row, "price"), fee=cost, fee_asset=quote, time_ms=whole(row, "timestamp"),
+        price=decimal(row, "price"), fee=cost, fee_asset=quote, time_ms=moment(row, "timestamp"),
     )  # fmt: skip
 
 
@@ -194,8 +197,8 @@ def rules(row: Mapping[str, Any]) -> SymbolRules:
 def book(symbol: str, value: Any, offset_ms: int, received_ms: int) -> Book:
     """A book with the exchange's own time, by our clock, never later than its arrival."""
     row = data_of(value)
-    told_ms = int(money.parse(row["timestamp"], "timestamp")) - offset_ms
-    return dialect.book(VENUE, symbol, row, min(told_ms, received_ms))
+    told_ms = int(number(row["timestamp"], "timestamp")) - offset_ms
+    return dialect.book(VENUE, symbol, row, max(0, min(told_ms, received_ms)))
 
 
 def bars(value: Any, interval_s: int) -> tuple[Bar, ...]:
@@ -231,7 +234,7 @@ def _in_quote(row: Mapping[str, Any]) -> bool:
 
 def _signed(row: Mapping[str, Any], *names: str) -> Decimal:
     name = next((name for name in names if row.get(name) is not None), names[-1])
-    return money.parse(row[name], name)
+    return number(row[name], name)
 
 
 def _grid(row: Mapping[str, Any], name: str) -> Decimal:

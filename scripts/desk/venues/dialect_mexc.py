@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from desk.base import money
 from desk.base.errors import BadInput
-from desk.venues.dialect import decimal, report, same, whole, words
+from desk.venues.dialect import report
+from desk.venues.fields import decimal, identity, label, labels, same, whole, words
 from desk.venues.protocol import OrderReport, OrderRequest, OrderType, Side, SymbolRules
 
 VENUE: Final = "mexc"
@@ -59,7 +60,7 @@ def order_params(request: OrderRequest) -> dict[str, Any]:
 def placed(value: Any, request: OrderRequest) -> OrderReport:
     """The answer to a new order: accepted, nothing more. Status NEW, nothing executed; the caller queries."""
     same(value["symbol"], request.symbol, "symbol")
-    row = {"side": str(request.side), "origQty": request.quantity, **value}
+    row = {**value, "side": str(request.side), "origQty": request.quantity}
     for name in ("status", "executedQty", "cummulativeQuoteQty"):
         row.pop(name, None)
     return report(VENUE, row, request.client_order_id)
@@ -67,16 +68,16 @@ def placed(value: Any, request: OrderRequest) -> OrderReport:
 
 def listed(row: Mapping[str, Any]) -> OrderReport:
     """A row of openOrders; orders made elsewhere may have no client id."""
-    return report(VENUE, row, str(row.get("clientOrderId") or ""))
+    return report(VENUE, row, label(row.get("clientOrderId"), "clientOrderId"))
 
 
 def rules(row: Mapping[str, Any]) -> SymbolRules:
     """One symbol of exchangeInfo. `quoteAmountPrecision` is the minimum notional, despite its name; a
     `baseSizePrecision` is minimum quantity and step, "0" leaves the step to `baseAssetPrecision`."""
-    word = str(row["status"])
+    word = identity(row["status"])  # a word, or a number in quotes or without
     status = STATUS_WORDS.get(word, word)
     size = decimal(row, "baseSizePrecision", default="0")
-    side_type = str(row.get("tradeSideType", "1"))
+    side_type = identity(row.get("tradeSideType", "1"))
     open_to_us = status == "TRADING" and row.get("isSpotTradingAllowed") is True
     return SymbolRules(
         venue=VENUE, symbol=words(row, "symbol"), base=words(row, "baseAsset"), quote=words(row, "quoteAsset"),
@@ -84,7 +85,7 @@ def rules(row: Mapping[str, Any]) -> SymbolRules:
         quantity_min=size,
         notional_min=decimal(row, "quoteAmountPrecision", default="0"),
         notional_max=decimal(row, "maxQuoteAmount", default="0"),
-        order_types=tuple(row.get("orderTypes", ())),
+        order_types=labels(row.get("orderTypes"), "orderTypes"),
         entries_allowed=open_to_us and side_type in ENTRY_SIDES, exits_allowed=open_to_us and side_type in EXIT_SIDES,
         maker_fee_frac=decimal(row, "makerCommission", default="0.001"),
         taker_fee_frac=decimal(row, "takerCommission", default="0.001"),

@@ -6,7 +6,7 @@ is admitted and recorded for itself, so our own failures open the breaker under 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from desk.venues.transport import Aborted, Broken, Outgoing, Reply, Transport
 
 T = TypeVar("T")
 BeforeSend = Callable[[], None]
+UNUSABLE: Final = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, StopIteration)  # from a parse
 Log = Callable[[str, str], None]
 
 
@@ -91,9 +92,8 @@ class Guard(msgspec.Struct):
         Args:
             where: method and path.
             build: makes the request anew for each attempt (fresh timestamp and signature).
-            parse: turns the accepted answer into what the caller wants; a KeyError, TypeError, IndexError,
-                AttributeError or ValueError of it means the body is not what the endpoint promises, and the outcome
-                is unknown.
+            parse: turns the accepted answer into what the caller wants; one of UNUSABLE raised by it means the body
+                is not what the endpoint promises, and the outcome is unknown.
             timeout_s: read timeout, at most `read_timeout_max_s`.
             before_send: called with the connection up, before the first byte; raising `Aborted` or a WorldError there
                 means not sent.
@@ -134,7 +134,10 @@ class Guard(msgspec.Struct):
         """One attempt: exchange, judge, record. The list holds the parsed value of an accepted answer."""
         settled = False
         try:
-            answer = self.transport.exchange(build(), until_s, read_s, lambda: _last_look(before_send))
+            out = build()
+            answer = self.transport.exchange(out, until_s, read_s, lambda: _last_look(before_send))
+            if isinstance(answer, Reply):
+                answer = self.transport.without_secrets(answer, out)
             finding, result = self._judge(answer, parse)
             self._record(ticket, finding)
             settled = True
@@ -156,7 +159,7 @@ class Guard(msgspec.Struct):
             return finding, []
         try:
             return finding, [parse(Answer(value=finding.value, received_ms=answer.received_ms, took_ms=answer.took_ms))]
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        except UNUSABLE as error:
             return outcome.bad_body(finding, f"{type(error).__name__} {error}"), []
 
     def _record(self, ticket: Ticket | None, finding: Finding) -> None:
@@ -183,7 +186,7 @@ class Guard(msgspec.Struct):
 
     def _error(self, where: tuple[str, str], finding: Finding, purpose: Purpose) -> VenueError:
         row = PURPOSES[purpose]
-        safe = msgspec.structs.replace(finding, message=self.transport.redact(finding.message))
+        safe = msgspec.structs.replace(finding, message=outcome.shown(self.transport.redact(finding.message)))
         is_read = row.retried or not row.component
         error = VenueError(self.row.name, " ".join(where), safe, is_order=row.is_order, is_read=is_read)
         self.log("WARN" if finding.reason else "ERROR", error.line())

@@ -14,7 +14,12 @@ import msgspec
 from desk.base.errors import WorldError
 
 RETRY_AFTER_S_MAX: Final = 259_200.0  # three days: the longest ban an exchange documents
-MESSAGE_CHARS_MAX: Final = 300
+MESSAGE_CHARS_MAX: Final = 300  # of what is shown
+MESSAGE_CHARS_KEPT: Final = 4096  # until it is redacted; cut before that, half a key would no longer look like one
+ITEMS_MAX: Final = 1_000_000  # values of one answer; 3000 symbols of exchangeInfo are a third of it
+DEPTH_MAX: Final = 32
+CODE_MAX: Final = 10**12
+_CODE_CHARS_MAX: Final = 14
 _DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number with a point stays text, as money must
 
 
@@ -154,15 +159,20 @@ def classify(table: ErrorTable, status: int, headers: Mapping[str, str], body: b
         status >= 500 or status in {408, 418, 429} or (status < 400 and klass in UNKNOWN) or code in table.counted_codes
     )
     return Finding(
-        klass=klass, code=code, message=message[:MESSAGE_CHARS_MAX], http_status=status, counts=counts,
+        klass=klass, code=code, message=message[:MESSAGE_CHARS_KEPT], http_status=status, counts=counts,
         retry_after_s=retry_after_s, value=value if klass is Klass.ACCEPTED else None,
     )  # fmt: skip
+
+
+def shown(text: str) -> str:
+    """An exchange's words as a log and a terminal can take them: one line, nothing that steers, not too long."""
+    return "".join(char if char.isprintable() else " " for char in text)[:MESSAGE_CHARS_MAX]
 
 
 def bad_body(finding: Finding, detail: str) -> Finding:
     """An accepted answer whose content is not what the endpoint promises: nobody knows what happened."""
     return Finding(
-        klass=Klass.EXECUTION_UNKNOWN, message=f"unusable answer: {detail}"[:MESSAGE_CHARS_MAX],
+        klass=Klass.EXECUTION_UNKNOWN, message=f"unusable answer: {detail}"[:MESSAGE_CHARS_KEPT],
         http_status=finding.http_status, counts=True,
     )  # fmt: skip
 
@@ -196,19 +206,34 @@ def _class_of(table: ErrorTable, status: int, code: int | None, message: str, re
 
 
 def _decode(body: bytes) -> tuple[Any, bool]:
+    """The JSON of a body, and whether it is some; one with too many values or levels is none."""
+    opened = body.count(b"[") + body.count(b"{")
+    if opened + body.count(b",") > ITEMS_MAX:
+        return None, False
     try:
-        return _DECODER.decode(body), True
+        value = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, False
+    return (None, False) if opened > DEPTH_MAX and _is_deep(value) else (value, True)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [item for one in level if isinstance(one, list) for item in one] + [
+            item for one in level if isinstance(one, dict) for item in one.values()
+        ]
+        level = [one for one in level if isinstance(one, list | dict)]
+    return bool(level)
 
 
 def _code_and_message(value: Any) -> tuple[int | None, str]:
     if not isinstance(value, dict):
         return None, ""
     code, message = value.get("code"), value.get("msg", value.get("message"))
-    if isinstance(code, str) and code.lstrip("-").isdecimal():
-        code = int(code[:12])
-    if not isinstance(code, int) or isinstance(code, bool):
+    if isinstance(code, str) and code.isascii() and code.removeprefix("-").isdecimal():
+        code = int(code[:_CODE_CHARS_MAX])
+    if not isinstance(code, int) or isinstance(code, bool) or abs(code) > CODE_MAX:
         code = None
     return code, message if isinstance(message, str) else ""
 

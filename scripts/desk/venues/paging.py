@@ -6,7 +6,7 @@ A look that supports "not found" or "money closes" counts only when it is comple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from desk.venues.dialect import identity
+from desk.venues.fields import identity
 from desk.venues.outcome import Finding, Klass, VenueError
 from desk.venues.protocol import OrderReport, Trade
 
@@ -27,16 +27,16 @@ def by_id(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ...]
         VenueError: incomplete after PAGES_MAX pages, or the pages contradict each other.
     """
     newest = page()
-    if len(newest) < size or min(trade.time_ms for trade in newest) < since_ms:
+    if _whole_page(len(newest), size, venue) or min(trade.time_ms for trade in newest) < since_ms:
         return ordered(newest, since_ms)
     found = list(page(startTime=since_ms))
     if not found:
         raise _incomplete(venue, "no first page")
     for _ in range(PAGES_MAX):
-        last = max(int(trade.trade_id) for trade in found)
+        last = _newest(found, venue)
         more = page(fromId=last + 1)
         found += more
-        if len(more) < size:
+        if _whole_page(len(more), size, venue):
             return ordered((*found, *newest), since_ms)
     raise _incomplete(venue, f"more than {PAGES_MAX} pages")
 
@@ -53,7 +53,7 @@ def by_time(page: Page, since_ms: int, size: int, venue: str) -> tuple[Trade, ..
         got = page(startTime=since_ms, endTime=end_ms)
         fresh = [trade for trade in got if trade.trade_id not in found]
         found |= {trade.trade_id: trade for trade in fresh}
-        if len(got) < size:
+        if _whole_page(len(got), size, venue):
             return ordered(tuple(found.values()), since_ms)
         oldest_ms = min(trade.time_ms for trade in got)
         if not fresh or oldest_ms == end_ms:
@@ -76,7 +76,7 @@ def orders(page: OrderPage, since_ms: int, until_ms: int, size: int, venue: str)
             return tuple(sorted(found.values(), key=lambda order: (order.time_ms, order.order_id)))
         first, last = todo.pop()
         got = page(startTime=first, endTime=last)
-        if len(got) < size:
+        if _whole_page(len(got), size, venue, "orders"):
             found |= {order.order_id: order for order in got}
             continue
         oldest, newest = min(order.time_ms for order in got), max(order.time_ms for order in got)
@@ -99,7 +99,7 @@ def by_number(page: Rows, size: int, venue: str) -> list[Mapping[str, Any]]:
         rows = page(page=number) if number else page()
         known = len(found)
         found |= {identity(row["id"]): row for row in rows}
-        if len(rows) < size:
+        if _whole_page(len(rows), size, venue, "orders"):
             return list(found.values())
         if number > 1 and len(found) == known:
             raise _incomplete(venue, "a full page of nothing new", "orders")
@@ -110,6 +110,24 @@ def ordered(trades: tuple[Trade, ...], since_ms: int) -> tuple[Trade, ...]:
     """Each trade once, from a time on, oldest first."""
     unique = {trade.trade_id: trade for trade in trades if trade.time_ms >= since_ms}
     return tuple(sorted(unique.values(), key=lambda trade: (trade.time_ms, len(trade.trade_id), trade.trade_id)))
+
+
+def _newest(found: list[Trade], venue: str) -> int:
+    try:
+        return max(int(trade.trade_id) for trade in found)
+    except ValueError:
+        raise _incomplete(venue, "a trade id that is no number") from None
+
+
+def _whole_page(rows: int, size: int, venue: str, what: str = "trades") -> bool:
+    """True when a page is the last one. One with more rows than asked for is of another list, and could go on so.
+
+    Raises:
+        VenueError: more rows than asked for.
+    """
+    if rows > size:
+        raise _incomplete(venue, f"{rows} rows, {size} were asked for", what)
+    return rows < size
 
 
 def _incomplete(venue: str, why: str, what: str = "trades") -> VenueError:

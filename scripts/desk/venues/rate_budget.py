@@ -9,7 +9,7 @@ entries and reads wait; after 418 nothing is sent until the ban has passed.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -29,6 +29,7 @@ REWRITE_FRAC: Final = Decimal("0.05")  # a jump of this much in use is worth a w
 REWRITE_MS: Final = 30_000  # and so is a file this old
 INTERVAL_S: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 INTERVAL_LETTER: Final = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
+COUNT_MAX: Final = 10**9  # of a limit or an interval; a larger one is no limit anybody keeps
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -233,6 +234,10 @@ def _counts(budget: Budget) -> dict[str, int]:
     return {name: use.count for name, use in budget.orders.items()}
 
 
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= COUNT_MAX
+
+
 def _limits_of(rate_limits: Iterable[Any]) -> tuple[Use | None, dict[str, Use]]:
     weight: Use | None = None
     orders: dict[str, Use] = {}
@@ -240,7 +245,7 @@ def _limits_of(rate_limits: Iterable[Any]) -> tuple[Use | None, dict[str, Use]]:
         if not isinstance(item, dict):
             continue
         number, limit, interval = item.get("intervalNum"), item.get("limit"), str(item.get("interval", ""))
-        if not isinstance(number, int) or not isinstance(limit, int) or interval not in INTERVAL_S or limit <= 0:
+        if not _is_count(number) or not _is_count(limit) or interval not in INTERVAL_S:
             continue
         use = Use(limit=limit, interval_s=number * INTERVAL_S[interval])
         if item.get("rateLimitType") == "REQUEST_WEIGHT" and (weight is None or use.interval_s == 60):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from desk.base import money
-from desk.venues import dialect, dialect_binance
+from desk.venues import dialect, dialect_binance, fields
 from desk.venues.protocol import Bar, Level, OrderStatus
 
 INTERVALS_S: Final = {word: seconds for seconds, word in dialect_binance.INTERVALS.items()}
@@ -108,7 +108,7 @@ def _heard(raw: object) -> Heard:
     if not isinstance(raw, dict):
         raise ValueError("no JSON object")
     if "stream" in raw and "data" in raw:
-        stream = dialect.words(raw, "stream")
+        stream = fields.words(raw, "stream")
         return _event(_object(raw["data"]), stream.partition("@")[0].upper())
     if "event" in raw:  # the WebSocket API wraps user events, and its own goodbye without a subscription
         return _event(_object(raw["event"]), "")
@@ -124,7 +124,7 @@ def _event(data: Doc, symbol: str) -> Heard:
         return _without_word(data, symbol)
     if not isinstance(word, str):
         raise ValueError("e is no text")
-    event_ms = dialect.whole(data, "E")
+    event_ms = fields.whole(data, "E")
     if word in GOODBYES:
         return Goodbye(what=word, event_ms=event_ms)
     if word in ACCOUNT_EVENTS or word == "listStatus":
@@ -139,38 +139,38 @@ def _without_word(data: Doc, symbol: str) -> Heard:
             raise ValueError("a partial depth without its stream's name")
         return Depth(symbol=symbol, bids=_levels(data["bids"]), asks=_levels(data["asks"]))
     if {"u", "b", "B", "a", "A"} <= data.keys():
-        return _best(data, dialect.whole(data, "E", default=0))
+        return _best(data, fields.whole(data, "E", default=0))
     raise ValueError(f"no event: {', '.join(sorted(map(str, data)))[:80]}")
 
 
 def _best(data: Doc, event_ms: int) -> Best:
-    bid, ask = (Level(dialect.decimal(data, price), dialect.decimal(data, size)) for price, size in ("bB", "aA"))
-    return Best(symbol=dialect.words(data, "s"), bid=bid, ask=ask, event_ms=event_ms)
+    bid, ask = (Level(fields.decimal(data, price), fields.decimal(data, size)) for price, size in ("bB", "aA"))
+    return Best(symbol=fields.words(data, "s"), bid=bid, ask=ask, event_ms=event_ms)
 
 
 def _kline(data: Doc, event_ms: int) -> Kline:
     candle = _object(data["k"])
     if not isinstance(candle["x"], bool):
         raise ValueError("x is neither true nor false")
-    numbers = (dialect.decimal(candle, letter) for letter in "ohlcv")
+    numbers = (fields.decimal(candle, letter) for letter in "ohlcv")
     return Kline(
-        symbol=dialect.words(data, "s"), interval_s=INTERVALS_S.get(dialect.words(candle, "i"), 0),
-        bar=Bar(dialect.whole(candle, "t"), *numbers), closed=candle["x"], event_ms=event_ms,
+        symbol=fields.words(data, "s"), interval_s=INTERVALS_S.get(fields.words(candle, "i"), 0),
+        bar=Bar(fields.whole(candle, "t"), *numbers), closed=candle["x"], event_ms=event_ms,
     )  # fmt: skip
 
 
 def _traded(data: Doc, event_ms: int) -> Traded:
-    return Traded(symbol=dialect.words(data, "s"), price=dialect.decimal(data, "p"), event_ms=event_ms)
+    return Traded(symbol=fields.words(data, "s"), price=fields.decimal(data, "p"), event_ms=event_ms)
 
 
 def _order(data: Doc, event_ms: int) -> OrderNote:
     own = data.get("C")
-    name = own if isinstance(own, str) and own else dialect.words(data, "c")
+    name = own if isinstance(own, str) and own else fields.words(data, "c")
     return OrderNote(
-        client_order_id=name, order_id=str(dialect.whole(data, "i")), symbol=dialect.words(data, "s"),
-        what=dialect.words(data, "x"),
-        status=dialect.STATUS.get(dialect.words(data, "X"), OrderStatus.UNRECOGNISED),
-        executed=dialect.decimal(data, "z"), event_ms=event_ms,
+        client_order_id=name, order_id=str(fields.whole(data, "i")), symbol=fields.words(data, "s"),
+        what=fields.words(data, "x"),
+        status=dialect.STATUS.get(fields.words(data, "X"), OrderStatus.UNRECOGNISED),
+        executed=fields.decimal(data, "z"), event_ms=event_ms,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import requests
@@ -30,6 +30,7 @@ from desk.config.schema import Transport as Limits
 from desk.state import lock
 
 CHUNK_BYTES: Final = 65_536
+ENCODINGS: Final = frozenset({"", "identity", "gzip"})  # what we accept; several at once could unpack without end
 USER_AGENT: Final = "sanad-trader"
 HIDDEN: Final = "<hidden>"
 DEADLINE: Final = "transport:deadline"  # our own time was up before the start
@@ -55,6 +56,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     body: bytes = b""
     base_url: str = ""
+    proof: str = ""  # the signature, wherever it stands in the request
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +178,14 @@ class Transport(msgspec.Struct):
         """Text without keys, secrets and signatures; everything logged or raised goes through here."""
         return redact(text, self.secrets)
 
+    def without_secrets(self, reply: Reply, out: Outgoing) -> Reply:
+        """The answer without our keys and the request's signature: an exchange that repeats them brings nothing in."""
+        body = reply.body
+        for secret in (*self.secrets, out.proof, quote(out.proof, safe="")):
+            if len(secret) >= SECRET_CHARS_MIN and secret.encode() in body:
+                body = body.replace(secret.encode(), HIDDEN.encode())
+        return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
+
     def connect(self) -> Broken | None:
         """Establish the connection the next request will use, so that an order's timestamp is fixed after it."""
         lock.assert_none_of_state()
@@ -233,6 +243,8 @@ class Transport(msgspec.Struct):
         response = self._adapter(prepared.url).send(prepared, stream=True, timeout=timeout, verify=True)
         received_ms = clock.now_ms()
         with contextlib.closing(response):
+            if response.headers.get("Content-Encoding", "identity").strip().lower() not in ENCODINGS:
+                return Broken(kind="an encoding we did not ask for", started=True)
             body = bytearray()
             for chunk in _chunks(response.raw):
                 body += chunk

@@ -64,6 +64,7 @@ KINDS: dict[str, Kind] = {
     "drop_after_accept": Kind(Stage.AFTER, _nothing, "no arg", ""),
     "reset_mid_body": Kind(Stage.AFTER, _nothing, "no arg", ""),
     "bad_json": Kind(Stage.AFTER, _nothing, "no arg", ""),
+    "mutate_body": Kind(Stage.AFTER, lambda a: is_integer(a) and a >= 0, "a seed, a whole number >= 0", 0),
     "late_fill": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),
     "listing_lag": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),
     "pending_lag": Kind(Stage.ORDER, _amount, "seconds, virtual time", None),

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.sim import admin
+from lab.sim import admin, mutation
 from lab.sim.binance_dialect import BinanceDialect
 from lab.sim.build import Dialect
 from lab.sim.calls import Call, Reply
@@ -121,6 +121,9 @@ class SimServer:
         if fault.kind == "reset_mid_body":
             self._log(call, fault.kind, reply.status)
             return await _reset_mid_body(request, reply)
+        if fault.kind == "mutate_body":
+            self._log(call, fault.kind, reply.status)
+            return _bytes_response(reply, mutation.mutate(_text(reply), fault.arg))
         if fault.kind == "bad_json":
             text = _text(reply)
             reply = Reply(reply.status, text[: max(1, len(text) // 2)], reply.headers, "application/json")
@@ -148,9 +151,12 @@ def _text(reply: Reply) -> str:
 
 
 def _response(reply: Reply, *, raw: bool = False) -> web.Response:
-    text = str(reply.payload) if raw else _text(reply)
+    return _bytes_response(reply, (str(reply.payload) if raw else _text(reply)).encode())
+
+
+def _bytes_response(reply: Reply, body: bytes) -> web.Response:
     return web.Response(
-        status=reply.status, body=text.encode(), headers=reply.headers, content_type=reply.content_type, charset="UTF-8"
+        status=reply.status, body=body, headers=reply.headers, content_type=reply.content_type, charset="UTF-8"
     )
 
 
