@@ -1,7 +1,7 @@
 """What the hostile answer tests share: a client whose exchange answers from a script, and what a sound value is.
 
 The answers are the simulator's own (recorded once per method) or the recorded ones of ../shared; the script damages
-them. The wire is left out here, so that thousands of answers cost seconds; `test_hostile_wire` has real sockets.
+them. The wire is left out here, so that thousands of answers cost seconds.
 """
 
 import base64
