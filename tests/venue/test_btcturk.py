@@ -232,6 +232,7 @@ def test_a_cancel_that_takes_long_is_waited_for_no_longer_than_a_stop_may_be_awa
 ) -> None:
     request = turk.order()
     turk.place(request)
+    turk.sim.fault("listing_lag", method="DELETE", arg=60)
     waits: list[float] = []
     monkeypatch.setattr(clock, "is_simulated", lambda: False)
     monkeypatch.setattr(clock, "pause_s", waits.append)
