@@ -189,5 +189,6 @@ def assert_protected(rig: Live) -> None:
     if rig.venue == "mexc":
         assert resting == []
         return
-    assert [order["type"] for order in resting] == [STOPS.get(rig.venue, "STOP_LOSS_LIMIT")]
-    assert Decimal(0) <= rig.owned() - Decimal(resting[0]["origQty"]) < Decimal("0.00001")  # but for what no lot holds
+    assert {order["type"] for order in resting} == {STOPS.get(rig.venue, "STOP_LOSS_LIMIT")}
+    bare = rig.owned() - sum(Decimal(order["origQty"]) for order in resting)
+    assert Decimal(0) <= bare < Decimal("0.00001")  # but for what no lot holds

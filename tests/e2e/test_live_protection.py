@@ -147,3 +147,20 @@ def test_a_part_that_filled_is_booked_and_protected(tmp_path: Path, venue: str) 
         assert rig.quantity == rig.owned() > 0
         livekit.assert_protected(rig)
         livekit.assert_books_close(rig)
+
+
+def test_where_a_cancel_is_only_received_the_rest_of_an_entry_gets_a_stop_of_its_own(tmp_path: Path) -> None:
+    """The old stop stays: its cancel could take effect after the new one was placed for the rest alone."""
+    with livekit.armed(tmp_path, "btcturk") as rig:
+        rig.signal("in")
+        rig.fault("partial_fill", "0.5")
+        rig.tick()
+        first = rig.quantity
+        livekit.assert_protected(rig)
+        rig.sim.clear_faults()  # the rest of the entry may fill now
+        for _ in range(2):
+            rig.tick()
+            livekit.assert_protected(rig)
+        assert rig.quantity == rig.owned() > first > 0
+        assert [order["status"] for order in rig.orders("SELL")] == ["NEW", "NEW"]
+        livekit.assert_books_close(rig)

@@ -24,8 +24,7 @@ def lost_its_stop_to_a_cancel(desk: Desk, name: str) -> bool:
     be in the way of that exit for ever. SETTLE, or the guard of a cycle that ends before it, protects what is left.
     """
     position = desk.fold().positions.positions.get(name)
-    row = table.VENUES.get(position.venue) if position is not None else None
-    if position is None or row is None or not row.cancel_is_only_received:
+    if position is None or not table.cancel_is_only_received(position.venue):
         return False
     if intents.standing(desk.fold(), position, LEG_STOP):
         return False

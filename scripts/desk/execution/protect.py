@@ -17,6 +17,7 @@ from desk.execution.gap import Gap
 from desk.execution.intent import LEG_STOP, LEG_TARGET
 from desk.journal.state import Position
 from desk.risk.facts import SymbolFacts
+from desk.venues import table
 from desk.venues.protocol import SymbolRules
 
 
@@ -84,7 +85,8 @@ def ensure_stop(desk: Desk, position: Position, facts: SymbolFacts, may_exit: Ma
     if intents.standing(desk.fold(), position):
         if quantise.is_dust(rules, uncovered, bid or position.stop_price):
             return  # what protects the rest is not taken away for what nobody would sell
-        exits.free_protection(desk, position, "partial")  # one that stays keeps protecting its part
+        if not table.cancel_is_only_received(position.venue):  # there the old stop could go after the new one is placed
+            exits.free_protection(desk, position, "partial")  # one that stays keeps protecting its part
     if bid and bid <= position.stop_price:
         exits.close_position(desk, position, LEG_STOP, bid, "price through the stop", may_exit)
         return

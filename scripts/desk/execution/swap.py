@@ -35,8 +35,7 @@ def move_stop(
     standing = intents.standing(desk.fold(), position, LEG_STOP)
     if standing and quantise.is_dust(rules, position.quantity, wanted):
         return  # the minimum rose above the position: no new stop would be taken, so the old one stays
-    row = table.VENUES.get(position.venue)
-    if not standing or (row is not None and row.cancel_is_only_received):
+    if not standing or table.cancel_is_only_received(position.venue):
         stops.plan_exit(desk, position, wanted, position.target_price, peak)
         return
     data = {

@@ -117,6 +117,12 @@ def row(venue: str) -> VenueRow:
     return found
 
 
+def cancel_is_only_received(venue: str) -> bool:
+    """True where a cancel that was answered may take effect ticks later."""
+    found = VENUES.get(venue)
+    return found is not None and found.cancel_is_only_received
+
+
 def order_type(venue: str, wanted: OrderType) -> OrderType:
     """The type that stands for the wanted one on a venue: where it has no IOC, FOK or post-only order, a plain limit,
     whose rest the order TTL cancels."""
