@@ -100,7 +100,10 @@ def _assert_logged(rig: Rig, fault: Fault) -> None:
 
 
 def _heals(rig: Rig, before: int) -> None:
-    """By the next jobs alone, the breaker's cool-down included."""
+    """By the next jobs alone, the breaker's cool-down included; a symbol that was seen shut waits out its hour."""
+    if "symbol:quarantined" in _after_a_tick(rig):
+        assert rig.entries() == before
+        return badkit.assert_sound(rig)
     for _ in range(MINUTES_TO_HEAL):
         told = rig.tick()
         rig.door("binance_client", "refresh")
@@ -108,7 +111,13 @@ def _heals(rig: Rig, before: int) -> None:
             break
     assert rig.entries() == before + 1, told
     told = rig.tick()
-    badkit.assert_sound(rig)
+    return badkit.assert_sound(rig)
+
+
+def _after_a_tick(rig: Rig) -> str:
+    """The codes that still block once the exchange is itself again."""
+    rig.tick()
+    return blocked_codes(rig)
 
 
 @pytest.mark.parametrize("skew_ms", [3_600_000, -3_600_000])

@@ -47,7 +47,7 @@ def _deep(value: Any) -> Any:
 
 UNREADABLE: dict[str, How] = {  # no JSON object: corrupt, which is never the same as missing
     "empty": lambda raw: b"",
-    "half-written": lambda raw: raw[: len(raw) // 2] or b"{",
+    "half-written": lambda raw: raw[: len(raw.rstrip()) // 2] or b"{",
     "cut-short": lambda raw: raw.rstrip()[:-1] or b"{",
     "a-list": lambda raw: b"[1, 2]",
     "binary": lambda raw: bytes(range(256)),
