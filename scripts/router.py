@@ -9,6 +9,7 @@ from desk.runtime import bootstrap
 bootstrap.ensure_packages()
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -23,6 +24,7 @@ from desk.execution.cycle import Cycle
 from desk.execution.trouble import latched
 from desk.runtime import operator_args
 from desk.runtime.lease import order_lease
+from desk.runtime.run_log import tell
 from desk.runtime.tick import Outcome, Run, run_door
 from desk.state import store
 from policy_engine import evaluate
@@ -61,7 +63,12 @@ def run_cycle(run: Run, live: bool, dry_run: bool) -> Outcome:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run one cycle or a bounded loop; returns the exit code."""
     options = _parser().parse_args(argv)
-    return _loop(options) if options.loop else _once(options)
+    try:
+        return _loop(options) if options.loop else _once(options)
+    except KeyboardInterrupt:  # safe at any instant, as the end of the process is; the next tick finds what was begun
+        verdict = "ROUTER END — stopped by hand; what was under way is looked up by the next tick"
+        tell(json.dumps({"verdict": verdict, "exit_code": exit_codes.WARN}) if options.json else verdict)
+        return exit_codes.WARN
 
 
 def _once(options: argparse.Namespace) -> int:

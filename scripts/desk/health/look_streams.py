@@ -9,8 +9,11 @@ from desk.venues.stream_files import Doc
 
 
 def looks(home: Home, venues: tuple[str, ...], symbols: tuple[str, ...], limits: Config) -> dict[str, StreamLook]:
-    """Venue -> its streams, for every venue on which they are asked for."""
-    return {venue: _look(home, venue, symbols) for venue in venues if stream_files.is_asked(limits, venue)}
+    """Venue -> its streams, for every venue while MARKET_DATA_MODE=ws; one where they are switched off says so."""
+    if limits.market_data.mode != stream_files.WS:
+        return {}
+    off = StreamLook(no_stream="BTCTURK_WS_ENABLED is not true")
+    return {venue: _look(home, venue, symbols) if stream_files.is_asked(limits, venue) else off for venue in venues}
 
 
 def _look(home: Home, venue: str, symbols: tuple[str, ...]) -> StreamLook:

@@ -1,12 +1,14 @@
 """The websocket check: each row of the rules' table, its edges, and what it leaves to the kill switch and to PAUSE."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from desk.base.paths import Home
 from desk.base.reasons import Reason
-from desk.health import rest_life
+from desk.health import look_streams, rest_life
 from desk.health.checks.streams import websocket
 from desk.health.facts import ClockLook, StreamLook
 from desk.health.result import Status
@@ -33,6 +35,19 @@ def look(age_s: float, **more: Any) -> dict[str, Any]:
 def test_it_is_not_judged_while_rest_is_asked_for() -> None:
     found = websocket(world.facts())
     assert (found.status, found.causes) == (OK, ()) and "not asked for" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("venue", "mode", "enabled", "word"),
+    [("btcturk", "ws", False, "BTCTURK_WS_ENABLED is not true"), ("btcturk", "ws", True, "BTCTurk's socket"),
+     ("btcturk", "rest", False, ""), ("mexc", "ws", False, "protobuf")],
+)  # fmt: skip
+def test_asked_for_and_not_to_be_had_is_said(tmp_path: Path, venue: str, mode: str, enabled: bool, word: str) -> None:
+    limits = world.limits("market_data", mode=mode, btcturk_ws_enabled=enabled)
+    found = look_streams.looks(Home(tmp_path), (venue,), ("BTCUSDT",), limits)
+    result = websocket(world.facts(limits=limits, streams=found))
+    assert (result.status is OK) == (not word)
+    assert word in " ".join(cause.text for cause in result.causes)
 
 
 CASES: tuple[tuple[str, dict[str, Any], Status, Reason | None, bool], ...] = (
