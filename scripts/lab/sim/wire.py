@@ -22,6 +22,7 @@ from lab.sim.ws_hub import WsHub
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1 << 20
 SHUTDOWN_S = 0.1
+LOOP_TURNS = 5
 _HTML_502 = "<html><head><title>502 Bad Gateway</title></head><body></body></html>"
 _HTML_403 = "<html><head><title>403 Forbidden</title></head><body></body></html>"
 
@@ -55,7 +56,12 @@ class SimServer:
         if self.hub:
             await self.hub.close()
         if self._runner:
+            server = self._runner.server
             await self._runner.cleanup()
+            await _turns()
+            if server is not None:
+                await server.shutdown(SHUTDOWN_S)  # whoever was let in while the port was closing
+            await _turns()
 
     def hello(self) -> dict[str, Any]:
         """What the first line on standard output says."""
@@ -142,6 +148,12 @@ class SimServer:
         names = ("newClientOrderId", "newOrderClientId", "listClientOrderId")
         client_id = next((call.params[name] for name in names if call.params.get(name)), None)
         self.exchange.log(call.method, call.path, outcome, status, client_id)
+
+
+async def _turns() -> None:
+    """Let what the loop has begun come to its end: connections being let in, transports being closed."""
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
 
 
 def _text(reply: Reply) -> str:
